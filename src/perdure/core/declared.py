@@ -1,0 +1,72 @@
+"""The models and tools that a process has declared, by name.
+
+One process-wide table, filled while the app is imported and read afterwards: a call crosses
+the wire as a name, and any worker that imported the same app can look it up. It holds no
+state of a run.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Literal
+
+from perdure.core.approvals import Approve
+from perdure.core.options import KEEP, Override
+from perdure.errors import NameTaken
+
+Kind = Literal["model", "tool"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Declaration:
+    """One declared model or tool."""
+
+    kind: Kind
+    name: str
+    identity: object
+    """What it is; a second declaration of the same name must equal it."""
+    build: Callable[[], object]
+    """Makes or returns the real object; may raise, e.g. when a key is missing."""
+    override: Override = KEEP
+    effect: bool = False
+    idempotent: bool = True
+    approve: Approve | None = None
+
+
+@dataclass
+class Table:
+    """Declarations by kind and name."""
+
+    _entries: dict[tuple[Kind, str], Declaration] = field(
+        default_factory=dict[tuple[Kind, str], Declaration]
+    )
+
+    def add(self, entry: Declaration) -> Declaration:
+        """Add a declaration; the same one again replaces the first (a reloaded app).
+
+        Raises:
+            NameTaken: Something else holds the name.
+        """
+        key = (entry.kind, entry.name)
+        held = self._entries.get(key)
+        if held is not None and held.identity != entry.identity:
+            raise NameTaken(
+                f"two different {entry.kind}s are named {entry.name!r}; "
+                f"give one another name: perdure.{entry.kind}(..., name=...)"
+            )
+        self._entries[key] = entry
+        return entry
+
+    def find(self, kind: Kind, name: str) -> Declaration | None:
+        """Return a declaration, or None."""
+        return self._entries.get((kind, name))
+
+    def names(self, kind: Kind) -> list[str]:
+        """List the names of one kind, in order of declaration."""
+        return [name for k, name in self._entries if k == kind]
+
+    def clear(self) -> None:
+        """Forget everything; for tests."""
+        self._entries.clear()
+
+
+DECLARED = Table()

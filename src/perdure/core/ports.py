@@ -1,0 +1,51 @@
+"""What one room needs of another, as Protocols; `worker/` plugs the real things in."""
+
+from collections.abc import Callable, Mapping
+from typing import Protocol
+
+from perdure.core.jsons import Json
+
+
+class Codec(Protocol):
+    """Turn the values of LangChain and LangGraph into JSON and back, by a closed tag table."""
+
+    def encode(self, value: object, *, what: str) -> Json:
+        """Write a value as JSON; `what` names it in the error.
+
+        Raises:
+            Unserializable: Some part of it has no JSON form.
+        """
+        ...
+
+    def decode(self, data: Json) -> object:
+        """Read a value back.
+
+        Raises:
+            Unserializable: A tag or a type name is not in the table.
+        """
+        ...
+
+    def size(self, data: Json) -> int:
+        """Count the bytes that a JSON value takes on the wire."""
+        ...
+
+
+class Host(Protocol):
+    """What the worker process lends to the workflow code that runs in it."""
+
+    @property
+    def codec(self) -> Codec:
+        """The codec of this worker."""
+        ...
+
+    def graph(self, name: str) -> object:
+        """Return the compiled graph of an agent, shared by all runs.
+
+        Raises:
+            UnknownAgent: No agent of that name.
+        """
+        ...
+
+
+Notify = Callable[[str, Mapping[str, Json]], None]
+"""Tell an observer about a call; called on the worker, inside the activity."""

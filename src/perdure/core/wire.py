@@ -1,0 +1,190 @@
+"""Values that cross between workflow, activity and client. Fields are append only.
+
+All are written as plain JSON objects, so that Temporal's own UI shows them and any data
+converter carries them. Reading ignores fields it does not know.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Literal
+
+from perdure.core.jsons import Json, JsonObject, Raw, as_object
+from perdure.core.options import KEEP, Override, override_from
+from perdure.errors import BadInput
+
+Status = Literal["running", "waiting", "done", "failed", "cancelled", "terminated", "timed_out"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunInput:
+    """What starts a run."""
+
+    agent: str
+    input: Json = None
+    index: bool = False
+    """Keep search attributes and memo up to date; needs them registered in the namespace."""
+    tenant: str | None = None
+    models: Mapping[str, Override] = field(default_factory=dict[str, Override])
+    """Options of this run by model name; "*" means every model."""
+    tools: Mapping[str, Override] = field(default_factory=dict[str, Override])
+    raw_options: Mapping[str, Json] = field(default_factory=dict[str, Json])
+    recursion_limit: int | None = None
+    configurable: Mapping[str, Json] = field(default_factory=dict[str, Json])
+
+    def to_json(self) -> JsonObject:
+        """Write the value as JSON; what equals its default is left out."""
+        data: JsonObject = {"agent": self.agent, "input": self.input}
+        if self.index:
+            data["index"] = True
+        if self.tenant is not None:
+            data["tenant"] = self.tenant
+        if self.raw_options:
+            data["options"] = dict(self.raw_options)
+        if self.recursion_limit is not None:
+            data["recursion_limit"] = self.recursion_limit
+        if self.configurable:
+            data["configurable"] = dict(self.configurable)
+        return data
+
+    def model_override(self, name: str) -> Override:
+        """Return what this run changes for one model."""
+        return self.models.get(name) or self.models.get("*") or KEEP
+
+    def tool_override(self, name: str) -> Override:
+        """Return what this run changes for one tool."""
+        return self.tools.get(name) or self.tools.get("*") or KEEP
+
+
+def run_input(raw: Raw) -> RunInput:
+    """Read the argument of the agent workflow.
+
+    Raises:
+        BadInput: The agent is not named, or a part has the wrong type.
+        BadOption: An option of a call is unknown or has a wrong value.
+    """
+    data = as_object(raw, what="the argument of a run")
+    agent = data.get("agent")
+    if not isinstance(agent, str) or not agent:
+        raise BadInput(f'agent={agent!r}: name the agent, as in {{"agent": "support"}}')
+    options = as_object(data.get("options") or {}, what="options")
+    limit = data.get("recursion_limit")
+    if limit is not None and (not isinstance(limit, int) or limit < 1):
+        raise BadInput(f"recursion_limit={limit!r}: must be a whole number above 0")
+    tenant = data.get("tenant")
+    return RunInput(
+        agent=agent,
+        input=data.get("input"),
+        index=data.get("index") is True,
+        tenant=tenant if isinstance(tenant, str) else None,
+        models=_overrides(options.get("models"), "options.models"),
+        tools=_overrides(options.get("tools"), "options.tools"),
+        raw_options=options,
+        recursion_limit=limit,
+        configurable=as_object(data.get("configurable") or {}, what="configurable"),
+    )
+
+
+def _overrides(raw: Json, what: str) -> dict[str, Override]:
+    return {n: override_from(v) for n, v in as_object(raw or {}, what=what).items()}
+
+
+@dataclass(frozen=True, kw_only=True)
+class ModelCall:
+    """One request to a model, by the model's registered name."""
+
+    model: str
+    messages: Json
+    """The messages, encoded by the codec."""
+    options: Json
+    """Bound keyword arguments (tools, tool choice, stop, response format), encoded."""
+    attempt_timeout: float
+    """Seconds one attempt may take; the provider client gets less."""
+
+    def to_json(self) -> JsonObject:
+        """Write the call as JSON."""
+        return {
+            "model": self.model,
+            "messages": self.messages,
+            "options": self.options,
+            "attempt_timeout": self.attempt_timeout,
+        }
+
+    @classmethod
+    def from_json(cls, raw: Raw) -> "ModelCall":
+        """Read a call."""
+        data = as_object(raw, what="a model call")
+        return cls(
+            model=str(data["model"]),
+            messages=data["messages"],
+            options=data.get("options"),
+            attempt_timeout=float(str(data.get("attempt_timeout", 600.0))),
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class ModelReply:
+    """What one model call brought back."""
+
+    message: Json
+    faults: tuple[JsonObject, ...] = ()
+    """What the model must be told before its answer can be used; empty if all is well."""
+    usage: Mapping[str, Json] = field(default_factory=dict[str, Json])
+
+    def to_json(self) -> JsonObject:
+        """Write the reply as JSON."""
+        data: JsonObject = {"message": self.message}
+        if self.faults:
+            data["faults"] = list(self.faults)
+        if self.usage:
+            data["usage"] = dict(self.usage)
+        return data
+
+    @classmethod
+    def from_json(cls, raw: Raw) -> "ModelReply":
+        """Read a reply."""
+        data = as_object(raw, what="a model reply")
+        faults = data.get("faults") or []
+        return cls(
+            message=data["message"],
+            faults=tuple(as_object(f, what="a fault") for f in faults)
+            if isinstance(faults, list)
+            else (),
+            usage=as_object(data.get("usage") or {}, what="usage"),
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class ToolCall:
+    """One call of a tool, by the tool's registered name."""
+
+    tool: str
+    args: Json
+    call_id: str | None = None
+    """The model's id of the call, if a model asked for it."""
+    key: str | None = None
+    """The idempotency key; only for effects."""
+
+    def to_json(self) -> JsonObject:
+        """Write the call as JSON."""
+        data: JsonObject = {"tool": self.tool, "args": self.args}
+        if self.call_id is not None:
+            data["call_id"] = self.call_id
+        if self.key is not None:
+            data["key"] = self.key
+        return data
+
+    @classmethod
+    def from_json(cls, raw: Raw) -> "ToolCall":
+        """Read a call."""
+        data = as_object(raw, what="a tool call")
+        call_id, key = data.get("call_id"), data.get("key")
+        return cls(
+            tool=str(data["tool"]),
+            args=data.get("args"),
+            call_id=None if call_id is None else str(call_id),
+            key=None if key is None else str(key),
+        )
+
+
+PAYLOAD_LIMIT = 1_900_000
+"""Bytes of one value; Temporal's server refuses more than 2 MiB."""
