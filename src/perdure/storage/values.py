@@ -1,0 +1,239 @@
+"""Write LangChain and LangGraph values as JSON by a closed table of tags.
+
+A tagged value is an object with the key `$`. Decoding makes only what stands in the table,
+or a type that the app registered; a class path in a payload is never followed.
+"""
+
+import base64
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import fields, is_dataclass
+from datetime import date, datetime, time, timedelta
+from decimal import Decimal
+from enum import Enum
+from pathlib import PurePath, PurePosixPath
+from typing import cast
+from uuid import UUID
+
+import orjson
+from langchain_core.documents import Document
+from langchain_core.messages import (
+    AIMessage,
+    AIMessageChunk,
+    BaseMessage,
+    ChatMessage,
+    FunctionMessage,
+    HumanMessage,
+    RemoveMessage,
+    SystemMessage,
+    ToolMessage,
+)
+from langgraph.types import Command, Interrupt, Send
+from pydantic import BaseModel
+
+from perdure.core.jsons import Json, JsonObject, Raw, shorten
+from perdure.errors import Unserializable
+
+TAG = "$"
+
+MESSAGES: Mapping[str, type[BaseMessage]] = {
+    "human": HumanMessage,
+    "ai": AIMessage,
+    "AIMessageChunk": AIMessageChunk,
+    "system": SystemMessage,
+    "tool": ToolMessage,
+    "function": FunctionMessage,
+    "chat": ChatMessage,
+    "remove": RemoveMessage,
+}
+
+
+class ValueCodec:
+    """The codec of a worker. `types` are the app's own classes that may be read back."""
+
+    def __init__(self, types: Iterable[type] = ()) -> None:
+        self._types = {type_name(t): t for t in types}
+
+    def encode(self, value: object, *, what: str) -> Json:
+        """Write a value as JSON; see `perdure.core.ports.Codec`."""
+        return self._write(value, what)
+
+    def decode(self, data: Json) -> object:
+        """Read a value back; see `perdure.core.ports.Codec`."""
+        if isinstance(data, list):
+            return [self.decode(item) for item in data]
+        if not isinstance(data, dict):
+            return data
+        tag = data.get(TAG)
+        if tag is None:
+            return {key: self.decode(item) for key, item in data.items()}
+        return self._read(str(tag), data)
+
+    def size(self, data: Json) -> int:
+        """Count the bytes of a JSON value in UTF-8."""
+        try:
+            return len(orjson.dumps(data))
+        except TypeError:  # integers beyond 64 bits and lone surrogates
+            return len(repr(data).encode("utf-8", "backslashreplace"))
+
+    def _write(self, value: object, path: str) -> Json:
+        if type(value) in _PLAIN:
+            return cast("Json", value)
+        if isinstance(value, list | dict | tuple | set | frozenset):
+            return self._write_group(cast("Raw", value), path)
+        if isinstance(value, BaseMessage):
+            return self._write_message(value, path)
+        return self._write_other(value, path)
+
+    def _write_group(self, value: Raw, path: str) -> Json:
+        if isinstance(value, dict):
+            return self._write_dict(cast("dict[object, object]", value), path)
+        items = [self._write(v, f"{path}[{i}]") for i, v in enumerate(cast("list[Raw]", value))]
+        if isinstance(value, list):
+            return items
+        if isinstance(value, tuple):
+            return {TAG: "tuple", "v": items}
+        items.sort(key=repr)  # a set has no order of its own
+        return {TAG: "set" if isinstance(value, set) else "frozenset", "v": items}
+
+    def _write_dict(self, value: dict[object, object], path: str) -> Json:
+        if all(isinstance(key, str) for key in value) and TAG not in value:
+            return {cast("str", k): self._write(v, f"{path}.{k}") for k, v in value.items()}
+        pairs: list[Json] = [
+            [self._write(k, path), self._write(v, f"{path}.{k}")] for k, v in value.items()
+        ]
+        return {TAG: "dict", "v": pairs}
+
+    def _write_message(self, message: BaseMessage, path: str) -> Json:
+        if MESSAGES.get(message.type) is None:
+            raise _refuse(message, path)
+        data: JsonObject = {TAG: message.type}
+        for name, info in type(message).model_fields.items():
+            item = cast("object", getattr(message, name))
+            if name == "type" or (item == info.get_default(call_default_factory=True)):
+                continue
+            data[name] = self._write(item, f"{path}.{name}")
+        data.setdefault("content", "")
+        return data
+
+    def _write_other(self, value: object, path: str) -> Json:
+        for kind, tag, write in _SCALARS:
+            if isinstance(value, kind):
+                return {TAG: tag, "v": write(value)}
+        for kind, names in _PARTS:
+            if isinstance(value, kind):
+                parts = {name: getattr(value, name) for name in names}
+                return {TAG: kind.__name__, **self._object(parts, path)}
+        if isinstance(value, Enum):
+            return self._typed("enum", value, value.value, path)
+        if isinstance(value, str | int | float):
+            return cast("Json", value)  # subclasses of these carry nothing more
+        if isinstance(value, BaseModel):
+            inner = {name: getattr(value, name) for name in type(value).model_fields}
+            return self._typed("object", value, inner, path)
+        if is_dataclass(value) and not isinstance(value, type):
+            inner = {f.name: getattr(value, f.name) for f in fields(value)}
+            return self._typed("object", value, inner, path)
+        raise _refuse(value, path)
+
+    def _typed(self, tag: str, value: object, inner: object, path: str) -> JsonObject:
+        return {TAG: tag, "type": type_name(type(value)), "v": self._write(inner, path)}
+
+    def _object(self, parts: Mapping[str, Raw], path: str) -> JsonObject:
+        return {k: self._write(v, f"{path}.{k}") for k, v in parts.items() if v is not None}
+
+    def _read(self, tag: str, data: JsonObject) -> object:
+        if (message := MESSAGES.get(tag)) is not None:
+            return message(**self._parts(data))
+        if tag in ("object", "enum"):
+            return self._read_typed(data)
+        body = data.get("v")
+        if (scalar := _READERS.get(tag)) is not None:
+            return scalar(cast("str", body))
+        if tag == "dict":
+            pairs = cast("list[list[Json]]", body)
+            return {cast("str", self.decode(k)): self.decode(v) for k, v in pairs}
+        if (group := _GROUP_NAMES.get(tag)) is not None:
+            return group(self.decode(item) for item in cast("list[Json]", body))
+        if (make := _OBJECTS.get(tag)) is not None:
+            return make(**self._parts(data))
+        raise Unserializable(f"the tag {tag!r} is not one this version of Perdure knows")
+
+    def _parts(self, data: JsonObject) -> dict[str, Raw]:
+        return {key: self.decode(item) for key, item in data.items() if key != TAG}
+
+    def _read_typed(self, data: JsonObject) -> object:
+        name = str(data.get("type"))
+        known = self._types.get(name)
+        if known is None:
+            raise Unserializable(
+                f"a value of type {name!r} came in, which this app has not registered; "
+                f"write: perdure.Agents(types=[{name.rpartition(':')[2]}])"
+            )
+        inner = self.decode(data.get("v"))
+        if data[TAG] == "enum":
+            return known(inner)
+        return known(**cast("dict[str, Raw]", inner))
+
+
+def type_name(kind: type) -> str:
+    """Name a class as `module:qualname`."""
+    return f"{kind.__module__}:{kind.__qualname__}"
+
+
+def _refuse(value: object, path: str) -> Unserializable:
+    return Unserializable(
+        f"{path} is a {type_name(type(value))} ({shorten(repr(value), 60)}), which cannot be "
+        "written as JSON; return text, numbers, lists, dicts, messages, dataclasses or pydantic "
+        "models instead"
+    )
+
+
+def _unseconds(text: str) -> timedelta:
+    days, seconds, micros = (int(part) for part in text.split(","))
+    return timedelta(days=days, seconds=seconds, microseconds=micros)
+
+
+def _span(value: timedelta) -> str:
+    return f"{value.days},{value.seconds},{value.microseconds}"
+
+
+_SCALARS: tuple[tuple[type, str, Callable[[Raw], str]], ...] = (
+    (bytes, "bytes", lambda v: base64.b64encode(v).decode("ascii")),
+    (datetime, "datetime", datetime.isoformat),
+    (date, "date", date.isoformat),
+    (time, "time", time.isoformat),
+    (timedelta, "timedelta", _span),
+    (UUID, "uuid", str),
+    (Decimal, "decimal", str),
+    (complex, "complex", str),
+    (PurePath, "path", lambda v: v.as_posix()),
+)
+_READERS: Mapping[str, Callable[[str], object]] = {
+    "bytes": base64.b64decode,
+    "datetime": datetime.fromisoformat,
+    "date": date.fromisoformat,
+    "time": time.fromisoformat,
+    "timedelta": _unseconds,
+    "uuid": UUID,
+    "decimal": Decimal,
+    "complex": complex,
+    "path": PurePosixPath,
+}
+_PLAIN = (type(None), bool, int, float, str)
+_PARTS: tuple[tuple[type, tuple[str, ...]], ...] = (
+    (Command, ("graph", "update", "resume", "goto")),
+    (Send, ("node", "arg")),
+    (Interrupt, ("value", "id")),
+    (Document, ("id", "metadata", "page_content")),
+)
+_GROUP_NAMES: Mapping[str, Callable[[Iterable[object]], object]] = {
+    "tuple": tuple,
+    "set": set,
+    "frozenset": frozenset,
+}
+_OBJECTS: Mapping[str, Callable[..., object]] = {
+    "Command": Command,
+    "Send": Send,
+    "Interrupt": Interrupt,
+    "Document": Document,
+}

@@ -1,0 +1,95 @@
+"""The workflow that runs any registered agent."""
+
+import asyncio
+from collections.abc import Mapping
+from typing import cast
+
+from temporalio import workflow
+from temporalio.exceptions import ApplicationError, is_cancelled_exception
+
+from perdure.core.jsons import Json, Raw, shorten
+from perdure.core.names import AGENT_WORKFLOW
+from perdure.core.wire import run_input
+from perdure.errors import BadInput, PerdureError
+from perdure.workflow.current import Run, need_run
+from perdure.workflow.doors import open_doors
+from perdure.workflow.graphs import run_graph
+from perdure.workflow.packing import fit
+
+
+@workflow.defn(name=AGENT_WORKFLOW, sandboxed=False)
+class AgentWorkflow:
+    """Run one agent to its end. Its argument is `perdure.core.wire.RunInput` as JSON."""
+
+    def __init__(self) -> None:
+        self._run = need_run("the agent workflow")
+        self._view = open_doors(self._run)
+
+    @workflow.run
+    async def run(self, start: Raw = None) -> Raw:
+        """Run the agent; returns the graph's output as JSON.
+
+        Whatever goes wrong fails the run with its cause: an exception that left this method as
+        it is would fail the workflow task instead, which Temporal retries for ever.
+        """
+        try:
+            output = await self._finish(start)
+        except ApplicationError:
+            self._view.end("failed")
+            raise
+        except Exception as error:
+            if is_cancelled_exception(error):
+                self._view.end("cancelled")
+                raise
+            self._view.end("failed")
+            raise as_failure(error) from error
+        except asyncio.CancelledError:
+            self._view.end("cancelled")
+            raise
+        self._view.end("done")
+        return output
+
+    async def _finish(self, start: Raw) -> Json:
+        run = self._run
+        run.start = run_input(start)
+        self._view.begin()
+        payload = run.host.codec.decode(run.start.input)
+        check_input(run, payload)
+        output = await run_graph(run.start.agent, payload)
+        data = run.host.codec.encode(output, what="the result of the run")
+        fit(run.host.codec, data, what="the result of the run")
+        return data
+
+
+def as_failure(error: Exception) -> ApplicationError:
+    """Turn an exception into a failure that ends the run, with a stable type."""
+    if isinstance(error, PerdureError):
+        return ApplicationError(str(error), type=error.code, non_retryable=True)
+    text = f"{type(error).__name__}: {shorten(str(error), 600)}"
+    return ApplicationError(text, type="unexpected", non_retryable=True)
+
+
+def check_input(run: Run, payload: Raw) -> None:
+    """Refuse an input that the graph cannot take.
+
+    Raises:
+        BadInput: It is no object, or lacks a field of the graph's explicit input schema.
+    """
+    graph = cast("Raw", run.host.graph(run.start.agent))
+    builder = getattr(graph, "builder", None)
+    schema = getattr(builder, "input_schema", None)
+    if builder is None or schema is None:
+        return
+    if not isinstance(payload, Mapping):
+        raise BadInput(
+            f"agent {run.start.agent!r} takes a JSON object, got {shorten(repr(payload))}"
+        )
+    if schema is getattr(builder, "state_schema", None):
+        return  # a state is often started with some of its fields
+    required = cast("frozenset[str]", getattr(schema, "__required_keys__", frozenset[str]()))
+    missing = sorted(required - set(cast("Mapping[str, Raw]", payload)))
+    if missing:
+        raise BadInput(
+            f"agent {run.start.agent!r} needs {', '.join(missing)} in its input; "
+            f"it takes {', '.join(sorted(required))}"
+        )

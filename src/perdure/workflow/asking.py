@@ -1,0 +1,127 @@
+"""Ask a person from inside a run: in a node, in a tool, or in a hand-written workflow."""
+
+from collections.abc import Mapping
+from datetime import timedelta
+
+from langgraph.types import interrupt
+from temporalio import workflow
+
+from perdure.core.approvals import (
+    Approve,
+    Choice,
+    Decision,
+    OnDeadline,
+    Question,
+    check_terms,
+    parse_decision,
+)
+from perdure.core.jsons import Json, JsonObject
+from perdure.workflow.current import Run, need_run
+from perdure.workflow.dialects import question_value
+
+
+def ask(
+    title: str,
+    *,
+    action: str | None = None,
+    args: Mapping[str, Json] | None = None,
+    text: str = "",
+    allowed: tuple[Choice, ...] = ("approve", "edit", "reject"),
+    within: timedelta = timedelta(hours=24),
+    on_deadline: OnDeadline = "expire",
+    reminders: tuple[timedelta, ...] = (),
+    approvers: tuple[str, ...] = (),
+) -> Decision:
+    """Ask a person, in a node of a graph, and return the decision.
+
+    Built on LangGraph's `interrupt()`: the node starts again from its top when the answer is
+    there, so put the question in a node of its own, or before any call. In a run the wait is
+    durable and ends at the deadline with a decision of type "expire" (or "reject", or the run
+    fails, as `on_deadline` says). As plain LangGraph, resume with
+    `Command(resume={"type": "approve", "by": "ann"})`.
+
+    Raises:
+        BadOption: The terms cannot be met.
+        BadDecision: Plain LangGraph was resumed with something that is no decision.
+    """
+    check_terms(within=within, allowed=allowed, reminders=reminders)
+    answer = interrupt(
+        question_value(
+            title=title,
+            action=action,
+            args=args,
+            text=text,
+            allowed=allowed,
+            within=within,
+            on_deadline=on_deadline,
+            reminders=reminders,
+            approvers=approvers,
+        )
+    )
+    return parse_decision(answer)
+
+
+async def ask_person(
+    title: str,
+    *,
+    action: str | None = None,
+    args: Mapping[str, Json] | None = None,
+    text: str = "",
+    terms: Approve | None = None,
+) -> Decision:
+    """Ask a person from a hand-written workflow, and wait in place.
+
+    Workflow side only; exported as `perdure.workflow.ask`.
+
+    Raises:
+        ApprovalExpired: The deadline passed and the terms say `on_deadline="fail"`.
+        NotInRun: Called outside a workflow.
+    """
+    run = need_run("perdure.workflow.ask()")
+    return await ask_here(
+        run, title, action=action, args=args, text=text, terms=terms or Approve(), call_id=None
+    )
+
+
+async def ask_here(
+    run: Run | None,
+    title: str,
+    *,
+    action: str | None,
+    args: Mapping[str, Json] | None,
+    terms: Approve,
+    call_id: str | None,
+    text: str = "",
+    schema: JsonObject | None = None,
+) -> Decision:
+    """Ask and wait in place, without starting the node again; outside a run, interrupt."""
+    if run is None:
+        answer = interrupt(
+            question_value(
+                title=title,
+                action=action,
+                args=args,
+                text=text,
+                allowed=terms.allowed,
+                within=terms.within,
+                on_deadline=terms.on_deadline,
+                reminders=terms.reminders,
+                approvers=terms.approvers,
+            )
+        )
+        return parse_decision(answer)
+    now = workflow.now()
+    question = Question(
+        id=call_id or f"ask-{workflow.uuid4().hex[:12]}",
+        title=title,
+        action=action,
+        args=args,
+        text=text,
+        allowed=terms.allowed,
+        asked_at=now,
+        deadline=now + terms.within,
+        on_deadline=terms.on_deadline,
+        reminders=terms.reminders,
+        approvers=terms.approvers,
+    )
+    return await run.desk.ask(question, schema=schema)

@@ -1,0 +1,101 @@
+"""What belongs to one run, hung on the run's own event loop."""
+
+import asyncio
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import cast
+
+from temporalio import workflow
+from temporalio.worker import WorkflowInstance
+
+from perdure.core.jsons import Json, Raw
+from perdure.core.ports import Host
+from perdure.core.wire import RunInput
+from perdure.errors import Incompatible, NotInRun
+from perdure.workflow.desk import Desk
+from perdure.workflow.saver import Saver
+
+_ATTRIBUTE = "perdure_run"
+
+
+@dataclass
+class Run:
+    """The state of one run in the workflow; lost with it and rebuilt by replay."""
+
+    host: Host
+    start: RunInput = field(default_factory=lambda: RunInput(agent=""))
+    desk: Desk = field(default_factory=Desk)
+    saver: Saver = field(default_factory=Saver)
+    turns: int = 0
+    """Model calls so far, repairs not counted."""
+    tool_calls: int = 0
+    tokens: dict[str, int] = field(default_factory=dict[str, int])
+
+    def next_turn(self) -> int:
+        """Count a model call; returns its number, from 1."""
+        self.turns += 1
+        return self.turns
+
+    def next_tool_call(self) -> int:
+        """Count a tool call; returns its number, from 1, allocated when the call starts."""
+        self.tool_calls += 1
+        return self.tool_calls
+
+    def add_usage(self, usage: Mapping[str, Json]) -> None:
+        """Add the tokens of one reply to the run's total."""
+        for name in ("input_tokens", "output_tokens"):
+            count = usage.get(name)
+            if isinstance(count, int):
+                self.tokens[name] = self.tokens.get(name, 0) + count
+
+
+def prepare(host: Host) -> Callable[[WorkflowInstance], None]:
+    """Return what makes a new workflow instance able to run LangGraph. Runs on the worker.
+
+    LangChain hands every sync callable (routers, nodes, parsers) to the loop's
+    `run_in_executor`, which Temporal's loop lacks. Ours calls it at once, on the loop itself:
+    a workflow has no threads, and the order of calls stays the same on replay.
+    """
+
+    def hang(instance: WorkflowInstance) -> None:
+        loop = cast("Raw", instance)
+
+        def run_in_executor(_: object, call: Callable[..., Raw], *args: Raw) -> Raw:
+            future = loop.create_future()
+            try:
+                future.set_result(call(*args))
+            except StopIteration as error:
+                future.set_exception(RuntimeError(f"a sync callable raised {error!r}"))
+            except BaseException as error:  # noqa: BLE001 - it belongs to who awaits the future
+                future.set_exception(error)
+            return future
+
+        loop.run_in_executor = run_in_executor
+        setattr(loop, _ATTRIBUTE, Run(host=host))
+
+    return hang
+
+
+def current_run() -> Run | None:
+    """Return the run that this code is part of; None outside a workflow."""
+    if not workflow.in_workflow():
+        return None
+    run = getattr(asyncio.get_running_loop(), _ATTRIBUTE, None)
+    if run is None:
+        raise Incompatible(
+            "this workflow runs on a worker without Perdure's plugin; "
+            "write: Worker(client, ..., plugins=[perdure.Plugin(agents)])"
+        )
+    return cast("Run", run)
+
+
+def need_run(what: str) -> Run:
+    """Return the current run.
+
+    Raises:
+        NotInRun: Called outside a workflow; `what` names the caller.
+    """
+    run = current_run()
+    if run is None:
+        raise NotInRun(f"{what} works inside a workflow only")
+    return run

@@ -1,0 +1,44 @@
+"""How the outside reaches a run: update, signal and queries. Workflow side."""
+
+from temporalio import workflow
+from temporalio.exceptions import ApplicationError
+
+from perdure.core.jsons import Json, JsonObject, Raw
+from perdure.core.names import DECIDE_SIGNAL, DECIDE_UPDATE, QUESTIONS_QUERY, STATUS_QUERY
+from perdure.errors import Refused
+from perdure.workflow.current import Run
+from perdure.workflow.view import View
+
+
+def open_doors(run: Run) -> View:
+    """Make a run answer decisions and questions from outside; returns its view.
+
+    The update's validator refuses a bad decision before anything is written to history, so a
+    wrong click costs nothing. The signal is for Temporal's stock UI and CLI.
+    """
+    view = View(run)
+    run.desk.on_change.append(view.changed)
+
+    def validate(raw: Raw) -> None:
+        try:
+            run.desk.validate(raw)
+        except Refused as refusal:
+            raise ApplicationError(str(refusal), type=refusal.code, non_retryable=True) from None
+
+    def decide(raw: Raw) -> JsonObject:
+        try:
+            return run.desk.decide(raw)
+        except Refused as refusal:
+            raise ApplicationError(str(refusal), type=refusal.code, non_retryable=True) from None
+
+    def status() -> JsonObject:
+        return view.describe()
+
+    def questions() -> list[Json]:
+        return run.desk.questions()
+
+    workflow.set_update_handler(DECIDE_UPDATE, decide, validator=validate)
+    workflow.set_signal_handler(DECIDE_SIGNAL, run.desk.decide_later)
+    workflow.set_query_handler(STATUS_QUERY, status)
+    workflow.set_query_handler(QUESTIONS_QUERY, questions)
+    return view

@@ -1,0 +1,286 @@
+"""`perdure.model`: a chat model whose every call inside a run is one activity."""
+
+# pyright: reportPrivateUsage=false
+# `_generate`, `_stream` and their twins are the hooks that LangChain documents.
+
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from datetime import timedelta
+from functools import cache
+from typing import ClassVar, cast
+
+from langchain_core.callbacks import AsyncCallbackManagerForLLMRun, CallbackManagerForLLMRun
+from langchain_core.language_models import BaseChatModel, LanguageModelInput
+from langchain_core.messages import AIMessage, AIMessageChunk, BaseMessage
+from langchain_core.outputs import ChatGeneration, ChatGenerationChunk, ChatResult
+from langchain_core.runnables import Runnable
+from langchain_core.tools import BaseTool
+from pydantic import BaseModel, SecretStr
+
+from perdure.core.declared import DECLARED, Declaration
+from perdure.core.jsons import Raw
+from perdure.core.options import Override, Retry
+from perdure.errors import BadOption, MissingExtra, SyncCall, UnknownModel
+from perdure.workflow.calls import call_model
+from perdure.workflow.current import current_run
+
+
+def model(
+    spec: str | BaseChatModel,
+    *,
+    name: str | None = None,
+    timeout: timedelta | None = None,
+    heartbeat: timedelta | None = None,
+    retry: Retry | None = None,
+    repairs: int | None = None,
+    **settings: Raw,
+) -> BaseChatModel:
+    """Declare a chat model; inside a run each of its calls is one recorded activity.
+
+    `spec` is a name that LangChain's `init_chat_model` knows ("anthropic:claude-sonnet-4-6",
+    with `settings` passed on to it) or a chat model of your own, which is not changed. Runs
+    where the app is imported. Outside a run the model is called straight through.
+
+    The call crosses the wire by `name` only, never as an object, so every worker must declare
+    the same models. `timeout` limits one attempt, `repairs` how often the model is told what is
+    wrong with its answer.
+
+    Raises:
+        NameTaken: Another model has that name.
+        BadOption: `settings` were given with a model object.
+    """
+    override = Override(timeout=timeout, heartbeat=heartbeat, retry=retry, repairs=repairs)
+    if isinstance(spec, str):
+        chosen = name or spec
+        identity: object = (spec, tuple(sorted((k, repr(v)) for k, v in settings.items())))
+        build = _builder(spec, settings)
+        DECLARED.add(
+            Declaration(
+                kind="model", name=chosen, identity=identity, build=build, override=override
+            )
+        )
+        return NamedModel(declared=chosen)
+    if settings:
+        raise BadOption(
+            f"{', '.join(settings)}: settings go with a model's name; set them on the object"
+        )
+    inner = spec
+    chosen = name or _default_name(inner)
+    entry = Declaration(
+        kind="model", name=chosen, identity=_identity(inner), build=lambda: inner, override=override
+    )
+    return twin(DECLARED.add(entry), inner)
+
+
+class NamedModel(BaseChatModel):
+    """A model known by name; the provider's class is loaded when it is first needed."""
+
+    declared: str
+
+    @property
+    def _llm_type(self) -> str:
+        return "perdure"
+
+    def _twin(self) -> BaseChatModel:
+        return twin_of(self.declared)
+
+    def bind_tools(
+        self,
+        tools: Sequence[dict[str, Raw] | type | Callable[..., Raw] | BaseTool],
+        **kwargs: Raw,
+    ) -> Runnable[LanguageModelInput, AIMessage]:
+        """Bind tools in the provider's own format."""
+        return self._twin().bind_tools(tools, **kwargs)
+
+    def with_structured_output(
+        self, schema: dict[str, Raw] | type, **kwargs: Raw
+    ) -> Runnable[LanguageModelInput, dict[str, Raw] | BaseModel]:
+        """Ask for structured output in the provider's own way."""
+        return self._twin().with_structured_output(schema, **kwargs)
+
+    def get_num_tokens(self, text: str) -> int:
+        """Count tokens as the provider's class does."""
+        return self._twin().get_num_tokens(text)
+
+    def _generate(
+        self,
+        messages: list[BaseMessage],
+        stop: list[str] | None = None,
+        run_manager: CallbackManagerForLLMRun | None = None,
+        **kwargs: Raw,
+    ) -> ChatResult:
+        return self._twin()._generate(messages, stop, run_manager, **kwargs)  # noqa: SLF001
+
+    async def _agenerate(
+        self,
+        messages: list[BaseMessage],
+        stop: list[str] | None = None,
+        run_manager: AsyncCallbackManagerForLLMRun | None = None,
+        **kwargs: Raw,
+    ) -> ChatResult:
+        if current_run() is not None:
+            return await _call(self.declared, messages, stop, kwargs)
+        return await self._twin()._agenerate(messages, stop, run_manager, **kwargs)  # noqa: SLF001
+
+
+class Intercepted:
+    """What a twin overrides of its provider's class: the methods that do the call."""
+
+    perdure_name: ClassVar[str]
+
+    def _generate(
+        self,
+        messages: list[BaseMessage],
+        stop: list[str] | None = None,
+        run_manager: CallbackManagerForLLMRun | None = None,
+        **kwargs: Raw,
+    ) -> ChatResult:
+        _refuse_sync(self.perdure_name)
+        return _parent(self)._generate(messages, stop, run_manager, **kwargs)  # noqa: SLF001
+
+    async def _agenerate(
+        self,
+        messages: list[BaseMessage],
+        stop: list[str] | None = None,
+        run_manager: AsyncCallbackManagerForLLMRun | None = None,
+        **kwargs: Raw,
+    ) -> ChatResult:
+        if current_run() is None:
+            return await _parent(self)._agenerate(messages, stop, run_manager, **kwargs)  # noqa: SLF001
+        return await _call(self.perdure_name, messages, stop, kwargs)
+
+
+class InterceptedStream(Intercepted):
+    """The same for a class that streams: inside a run the reply comes as one chunk."""
+
+    def _stream(
+        self,
+        messages: list[BaseMessage],
+        stop: list[str] | None = None,
+        run_manager: CallbackManagerForLLMRun | None = None,
+        **kwargs: Raw,
+    ) -> Iterator[ChatGenerationChunk]:
+        _refuse_sync(self.perdure_name)
+        yield from _parent(self)._stream(messages, stop, run_manager, **kwargs)  # noqa: SLF001
+
+    async def _astream(
+        self,
+        messages: list[BaseMessage],
+        stop: list[str] | None = None,
+        run_manager: AsyncCallbackManagerForLLMRun | None = None,
+        **kwargs: Raw,
+    ) -> AsyncIterator[ChatGenerationChunk]:
+        if current_run() is None:
+            parent = _parent(self)._astream(messages, stop, run_manager, **kwargs)  # noqa: SLF001
+            async for chunk in parent:
+                yield chunk
+            return
+        result = await _call(self.perdure_name, messages, stop, kwargs)
+        message = result.generations[0].message
+        whole = AIMessageChunk(**message.model_dump(exclude={"type"}), chunk_position="last")
+        yield ChatGenerationChunk(message=whole)
+
+
+def twin(entry: Declaration, inner: BaseChatModel) -> BaseChatModel:
+    """Make a copy of a chat model, of a subclass of its class, that calls through activities.
+
+    Everything that does no I/O (binding tools, structured output, profile, type checks by
+    middleware) stays the provider's own code.
+    """
+    if isinstance(inner, Intercepted | NamedModel):
+        raise BadOption(f"model {entry.name!r} is a perdure.model already; use it as it is")
+    kind = _twin_class(type(inner), entry.name)
+    copy = kind.__new__(kind)
+    for attribute in ("__dict__", "__pydantic_extra__", "__pydantic_private__"):
+        value = cast("dict[str, Raw] | None", getattr(inner, attribute))
+        object.__setattr__(copy, attribute, dict(value) if value is not None else None)
+    object.__setattr__(copy, "__pydantic_fields_set__", set(inner.model_fields_set))
+    return copy
+
+
+def twin_of(name: str) -> BaseChatModel:
+    """Return the twin of a declared model, building the provider's object if need be.
+
+    Raises:
+        UnknownModel: No model of that name is declared in this process.
+        MissingExtra: The provider's package is not installed.
+    """
+    entry = DECLARED.find("model", name)
+    if entry is None:
+        known = ", ".join(DECLARED.names("model")) or "none"
+        raise UnknownModel(f"no model {name!r} is declared in this process; known: {known}")
+    return twin(entry, cast("BaseChatModel", entry.build()))
+
+
+async def _call(
+    name: str, messages: list[BaseMessage], stop: list[str] | None, options: dict[str, Raw]
+) -> ChatResult:
+    run = current_run()
+    entry = DECLARED.find("model", name)
+    if run is None or entry is None:
+        raise UnknownModel(f"no model {name!r} is declared on this worker")
+    bound = {**options, "stop": stop} if stop else options
+    message = await call_model(run, entry, messages, bound)
+    return ChatResult(generations=[ChatGeneration(message=message)])
+
+
+def _refuse_sync(name: str) -> None:
+    if current_run() is not None:
+        raise SyncCall(
+            f"model {name!r} was called from sync code inside a run; "
+            "make the node `async def` and write `await model.ainvoke(...)`"
+        )
+
+
+def _parent(self: Intercepted) -> BaseChatModel:
+    """Return the provider's own methods of a twin."""
+    return cast("BaseChatModel", super(Intercepted, self))
+
+
+@cache
+def _twin_class(kind: type[BaseChatModel], name: str) -> type[BaseChatModel]:
+    streams = (
+        kind._astream is not BaseChatModel._astream  # noqa: SLF001
+        or kind._stream is not BaseChatModel._stream  # noqa: SLF001
+    )
+    mixin = InterceptedStream if streams else Intercepted
+    body: dict[str, Raw] = {
+        "__module__": kind.__module__,
+        "__qualname__": kind.__qualname__,
+        "__annotations__": {"perdure_name": ClassVar[str]},
+        "perdure_name": name,
+    }
+    return cast("Raw", type(kind))(kind.__name__, (mixin, kind), body)
+
+
+def _builder(spec: str, settings: dict[str, Raw]) -> Callable[[], BaseChatModel]:
+    @cache
+    def build() -> BaseChatModel:
+        from langchain.chat_models import init_chat_model  # noqa: PLC0415 - slow, and only here
+
+        try:
+            return cast("BaseChatModel", init_chat_model(spec, **settings))
+        except ImportError as error:
+            extra = spec.partition(":")[0]
+            raise MissingExtra(
+                f"model {spec!r} needs a package that is not installed ({error}); "
+                f"try: pip install 'perdure[{extra}]'"
+            ) from error
+
+    return build
+
+
+def _default_name(inner: BaseChatModel) -> str:
+    label = getattr(inner, "model_name", None) or getattr(inner, "model", None)
+    kind = type(inner).__name__
+    return f"{kind}:{label}" if isinstance(label, str) else kind
+
+
+def _identity(inner: BaseChatModel) -> object:
+    """Compare two models by class and plain settings; clients and callbacks do not count."""
+    plain = (str, int, float, bool, SecretStr, type(None))
+    settings = tuple(
+        (name, repr(value))
+        for name in sorted(type(inner).model_fields)
+        if isinstance(value := getattr(inner, name), plain)
+    )
+    return (f"{type(inner).__module__}.{type(inner).__qualname__}", settings)

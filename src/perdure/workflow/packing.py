@@ -1,0 +1,98 @@
+"""Pack a call for an activity, and unpack what came back.
+
+The one module of the workflow side that knows what a call looks like on the wire.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import cast
+
+from langchain_core.messages import AIMessage, BaseMessage
+from pydantic import BaseModel
+
+from perdure.core.jsons import Json, JsonObject, Raw
+from perdure.core.options import CallOptions
+from perdure.core.ports import Codec
+from perdure.core.wire import PAYLOAD_LIMIT, ModelCall, ModelReply, ToolCall
+from perdure.errors import PayloadTooLarge, UsageError
+
+
+def pack_model_call(
+    codec: Codec,
+    *,
+    model: str,
+    messages: Sequence[BaseMessage],
+    options: Mapping[str, Raw],
+    call: CallOptions,
+) -> JsonObject:
+    """Pack one model call.
+
+    Raises:
+        Unserializable: A bound option has no JSON form.
+        PayloadTooLarge: More than the server takes.
+    """
+    what = f"the call of model {model!r}"
+    packed = ModelCall(
+        model=model,
+        messages=codec.encode(list(messages), what=f"messages of {what}"),
+        options=codec.encode(
+            {k: _option(v) for k, v in options.items() if v is not None}, what=f"options of {what}"
+        ),
+        attempt_timeout=call.timeout.total_seconds(),
+    ).to_json()
+    fit(codec, packed, what=what)
+    return packed
+
+
+def unpack_model_reply(codec: Codec, raw: Raw) -> tuple[AIMessage, ModelReply]:
+    """Unpack a model's reply into a real message and the facts about it."""
+    reply = ModelReply.from_json(raw)
+    return cast("AIMessage", codec.decode(reply.message)), reply
+
+
+def pack_tool_call(
+    codec: Codec, *, tool: str, args: Raw, call_id: str | None, key: str | None
+) -> JsonObject:
+    """Pack one tool call.
+
+    Raises:
+        Unserializable: An argument has no JSON form.
+        PayloadTooLarge: More than the server takes.
+    """
+    packed = ToolCall(
+        tool=tool,
+        args=codec.encode(args, what=f"arguments of tool {tool!r}"),
+        call_id=call_id,
+        key=key,
+    ).to_json()
+    fit(codec, packed, what=f"the call of tool {tool!r}")
+    return packed
+
+
+def fit(codec: Codec, data: Json, *, what: str) -> None:
+    """Refuse a value that the server would refuse, before it hangs the run.
+
+    Raises:
+        PayloadTooLarge: The text names the value and its size.
+    """
+    size = codec.size(data)
+    if size > PAYLOAD_LIMIT:
+        raise PayloadTooLarge(
+            f"{what} takes {size:,} bytes; at most {PAYLOAD_LIMIT:,} can be carried. "
+            "Keep large texts outside of the state and pass a reference"
+        )
+
+
+def _option(value: Raw) -> Raw:
+    """Turn a pydantic class, as OpenAI's structured output binds it, into a JSON schema."""
+    if isinstance(value, type):
+        if not issubclass(value, BaseModel):
+            raise UsageError(f"{value!r} is bound to a model call; bind a JSON schema instead")
+        return {
+            "type": "json_schema",
+            "json_schema": {
+                "name": value.__name__,
+                "description": value.__doc__ or "",
+                "schema": value.model_json_schema(),
+            },
+        }
+    return value

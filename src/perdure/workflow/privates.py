@@ -1,0 +1,131 @@
+"""The only module that touches private names of langgraph, langchain and temporalio.
+
+LangGraph and LangChain draw ids from clock and chance. Inside a workflow they must come from
+the run's own recorded time and seed, or checkpoint ids, and with them interrupt ids, change on
+every replay. `install` puts thin wrappers in place that do nothing outside a workflow.
+`check` fails loudly when a name is gone; the worker calls it when it starts.
+"""
+
+import asyncio
+import importlib
+from collections.abc import Callable, Mapping
+from typing import cast
+from uuid import UUID
+
+from temporalio import workflow
+from temporalio.worker import UnsandboxedWorkflowRunner, WorkflowInstance
+from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner
+
+from perdure.core.jsons import Raw
+from perdure.errors import Incompatible
+
+UUID6_MODULES = (
+    "langgraph.pregel._checkpoint",
+    "langgraph.checkpoint.base",
+    "langgraph.checkpoint.base.id",
+)
+UUID4_MODULES = ("langgraph.pregel._messages", "uuid")
+UUID7_MODULES = ("langchain_core.utils.uuid", "langchain_core.callbacks.manager")
+PRIVATE_NAMES: Mapping[str, tuple[str, ...]] = {
+    "uuid6": UUID6_MODULES,
+    "uuid4": UUID4_MODULES,
+    "uuid7": UUID7_MODULES,
+}
+
+_EPOCH_1582 = 0x01B21DD213814000
+"""100 ns ticks between the UUID epoch and 1970 (RFC 9562)."""
+_MARK = "__perdure__"
+_LAST_TICK = "perdure_last_tick"
+
+Make = Callable[..., UUID]
+
+
+def check() -> None:
+    """Make sure that every private name is still there. Runs on the worker.
+
+    Raises:
+        Incompatible: The text names the missing ones.
+    """
+    gone = [
+        f"{module}.{name}"
+        for name, modules in PRIVATE_NAMES.items()
+        for module in modules
+        if not callable(getattr(importlib.import_module(module), name, None))
+    ]
+    if not callable(getattr(UnsandboxedWorkflowRunner, "create_instance", None)):
+        gone.append("temporalio.worker.UnsandboxedWorkflowRunner.create_instance")
+    if "runner_class" not in getattr(SandboxedWorkflowRunner, "__dataclass_fields__", {}):
+        gone.append("temporalio.worker.workflow_sandbox.SandboxedWorkflowRunner.runner_class")
+    if gone:
+        raise Incompatible(
+            f"this version of LangGraph, LangChain or Temporal lacks {', '.join(gone)}; "
+            "install the versions of Perdure's constraints.txt, or a newer Perdure"
+        )
+
+
+def install() -> None:
+    """Put the wrappers in place, once per process. Runs on the worker.
+
+    Raises:
+        Incompatible: A private name is gone.
+    """
+    check()
+    _wrap("uuid6", UUID6_MODULES, _uuid6)
+    _wrap("uuid4", UUID4_MODULES, _uuid4)
+    _wrap("uuid7", UUID7_MODULES, _uuid4)
+
+
+def _wrap(name: str, modules: tuple[str, ...], inside: Make) -> None:
+    for module_name in modules:
+        module = importlib.import_module(module_name)
+        original = cast("Make", getattr(module, name))
+        if not getattr(original, _MARK, False):
+            setattr(module, name, _either(inside, original))
+
+
+def _either(inside: Make, outside: Make) -> Make:
+    def make(*args: Raw, **kwargs: Raw) -> UUID:
+        if workflow.in_workflow():
+            return inside(*args, **kwargs)
+        return outside(*args, **kwargs)
+
+    setattr(make, _MARK, True)
+    return make
+
+
+def _uuid4(*_: Raw, **__: Raw) -> UUID:
+    return workflow.uuid4()
+
+
+def _uuid6(node: int | None = None, clock_seq: int | None = None) -> UUID:
+    """Make a time-ordered id from workflow time; strictly increasing within a run.
+
+    A workflow's clock stands still within one task, and LangGraph takes the newest checkpoint
+    by id, so equal ticks are counted up.
+    """
+    loop = asyncio.get_running_loop()
+    tick = workflow.time_ns() // 100 + _EPOCH_1582
+    tick = max(tick, cast("int", getattr(loop, _LAST_TICK, 0)) + 1)
+    setattr(loop, _LAST_TICK, tick)
+    random = workflow.random()
+    sequence = random.getrandbits(14) if clock_seq is None else clock_seq & 0x3FFF
+    host = random.getrandbits(48) if node is None else node
+    high = ((tick >> 12) & 0xFFFFFFFFFFFF) << 80 | (tick & 0x0FFF) << 64
+    # RFC 9562: version 6 in bits 76-79, variant 0b10 in bits 62-63; Python's UUID knows 1 to 5.
+    return UUID(int=high | 6 << 76 | 0b10 << 62 | sequence << 48 | host)
+
+
+def runner_class(prepare: Callable[[WorkflowInstance], None]) -> type[UnsandboxedWorkflowRunner]:
+    """Make a workflow runner that hands every new instance to `prepare`.
+
+    The instance is the event loop of its workflow; that is where Perdure hangs what belongs
+    to one run, so that nothing of a run lives in a module.
+    """
+
+    class Runner(UnsandboxedWorkflowRunner):
+        def create_instance(self, det: Raw) -> WorkflowInstance:
+            instance = super().create_instance(det)
+            prepare(instance)
+            return instance
+
+    return Runner

@@ -1,0 +1,214 @@
+"""`perdure.tool`: a tool whose every call inside a run is one activity."""
+
+# pyright: reportPrivateUsage=false
+# `_run` and `_arun` are the hooks that LangChain documents for its subclasses.
+
+from collections.abc import Callable, Mapping
+from contextvars import ContextVar
+from datetime import timedelta
+from functools import cache
+from typing import ClassVar, cast
+
+from langchain_core.messages import ToolMessage
+from langchain_core.messages.tool import ToolOutputMixin
+from langchain_core.runnables import RunnableConfig
+from langchain_core.tools import BaseTool
+from langchain_core.tools import tool as make_tool
+
+from perdure.core.approvals import Approve, Decision
+from perdure.core.declared import DECLARED, Declaration
+from perdure.core.jsons import Json, JsonObject, Raw
+from perdure.core.options import Override, Retry
+from perdure.core.summaries import tool_summary
+from perdure.errors import BadOption, NotAllowed, SyncCall
+from perdure.workflow.asking import ask_here
+from perdure.workflow.calls import call_tool
+from perdure.workflow.current import Run, current_run
+
+_PENDING: ContextVar[tuple[Raw, str | None, int] | None] = ContextVar("perdure_call", default=None)
+
+
+def tool(
+    spec: BaseTool | Callable[..., Raw],
+    *,
+    name: str | None = None,
+    effect: bool = False,
+    idempotent: bool = True,
+    approve: Approve | None = None,
+    timeout: timedelta | None = None,
+    heartbeat: timedelta | None = None,
+    retry: Retry | None = None,
+) -> BaseTool:
+    """Declare a tool; inside a run each of its calls is one recorded activity.
+
+    `spec` is a function with a docstring, or a LangChain tool, which is not changed. Runs where
+    the app is imported. Outside a run the tool is called straight through.
+
+    `effect=True` says that the tool changes the outside world: it may ask for its stable
+    idempotency key with `perdure.effect_key()`. With `idempotent=False` it is tried once only,
+    and a call that was cut off ends the run with `EffectUnknown` instead of a second try.
+    `approve` makes the run ask a person before each call.
+
+    Raises:
+        NameTaken: Another tool has that name.
+    """
+    inner = spec if isinstance(spec, BaseTool) else make_tool(spec)
+    if isinstance(inner, InterceptedTool):
+        raise BadOption(f"tool {inner.name!r} is a perdure.tool already; use it as it is")
+    chosen = name or inner.name
+    if chosen != inner.name:
+        inner = inner.model_copy(update={"name": chosen})
+    entry = Declaration(
+        kind="tool",
+        name=chosen,
+        identity=_identity(inner),
+        build=lambda: inner,
+        override=Override(timeout=timeout, heartbeat=heartbeat, retry=retry),
+        effect=effect,
+        idempotent=idempotent,
+        approve=approve,
+    )
+    return _twin(DECLARED.add(entry), inner)
+
+
+class InterceptedTool:
+    """What a tool's twin overrides: where the work is done."""
+
+    perdure_declared: ClassVar[Declaration]
+
+    async def ainvoke(
+        self,
+        input: Raw,
+        config: RunnableConfig | None = None,
+        **kwargs: Raw,
+    ) -> Raw:
+        """Call the tool; a sync function needs no thread in a run, it runs in the activity."""
+        if current_run() is None and self.perdure_declared.approve is None:
+            return await _parent(self).ainvoke(input, config, **kwargs)
+        return await BaseTool.ainvoke(cast("BaseTool", self), input, config, **kwargs)
+
+    async def arun(
+        self,
+        tool_input: str | dict[str, Raw],
+        *args: Raw,
+        tool_call_id: str | None = None,
+        **kwargs: Raw,
+    ) -> Raw:
+        """Run the tool; inside a run ask a person first if the tool says so."""
+        parent = _parent(self)
+        run = current_run()
+        entry = self.perdure_declared
+        if run is None and entry.approve is None:
+            return await parent.arun(tool_input, *args, tool_call_id=tool_call_id, **kwargs)
+        # Counted before the person is asked, so that the key does not depend on who decides first.
+        position = run.next_tool_call() if run is not None else 0
+        if entry.approve is not None:
+            inner = cast("BaseTool", self)
+            decision = await _approve(run, entry, inner, tool_input, tool_call_id)
+            if decision.type not in ("approve", "edit"):
+                return _refusal(entry.name, decision, tool_call_id)
+            if decision.args is not None:
+                tool_input = dict(decision.args)
+        if run is None:
+            return await parent.arun(tool_input, *args, tool_call_id=tool_call_id, **kwargs)
+        token = _PENDING.set((tool_input, tool_call_id, position))
+        try:
+            return await parent.arun(tool_input, *args, tool_call_id=tool_call_id, **kwargs)
+        finally:
+            _PENDING.reset(token)
+
+    async def _arun(self, *args: Raw, **kwargs: Raw) -> Raw:
+        run = current_run()
+        pending = _PENDING.get()
+        if run is None or pending is None:
+            return await _parent(self)._arun(*args, **kwargs)  # noqa: SLF001
+        tool_input, call_id, position = pending
+        result = await call_tool(
+            run, self.perdure_declared, tool_input, call_id=call_id, position=position
+        )
+        wants_pair = cast("BaseTool", self).response_format == "content_and_artifact"
+        if wants_pair and isinstance(result, ToolOutputMixin):
+            return result, getattr(result, "artifact", None)
+        return result
+
+    def _run(self, *args: Raw, **kwargs: Raw) -> Raw:
+        if current_run() is not None:
+            name = self.perdure_declared.name
+            raise SyncCall(
+                f"tool {name!r} was called from sync code inside a run; "
+                "make the node `async def` and write `await tool.ainvoke(...)`"
+            )
+        return _parent(self)._run(*args, **kwargs)  # noqa: SLF001
+
+
+async def _approve(
+    run: Run | None,
+    entry: Declaration,
+    inner: BaseTool,
+    tool_input: str | dict[str, Raw],
+    call_id: str | None,
+) -> Decision:
+    terms = entry.approve or Approve()
+    args = tool_input if isinstance(tool_input, dict) else {"input": tool_input}
+    shown = {name: value for name, value in args.items() if name in inner.args}
+    return await ask_here(
+        run,
+        tool_summary(entry.name, cast("Mapping[str, Json]", shown)),
+        action=entry.name,
+        args=cast("Mapping[str, Json]", shown),
+        terms=terms,
+        call_id=call_id,
+        schema=_schema(inner),
+    )
+
+
+def _schema(inner: BaseTool) -> JsonObject:
+    kind = cast("Raw", inner.tool_call_schema)
+    return cast("JsonObject", kind if isinstance(kind, dict) else kind.model_json_schema())
+
+
+def _refusal(name: str, decision: Decision, call_id: str | None) -> Raw:
+    if decision.type == "respond":
+        said = decision.value if decision.value is not None else decision.message
+        text = said if isinstance(said, str) else str(said)
+        return ToolMessage(text, tool_call_id=call_id, name=name) if call_id else said
+    why = f": {decision.message}" if decision.message else ""
+    verb = "nobody decided in time" if decision.type == "expire" else f"rejected by {decision.by}"
+    text = f"The call of {name!r} was not carried out, {verb}{why}"
+    if call_id is None:
+        raise NotAllowed(text)
+    return ToolMessage(text, tool_call_id=call_id, name=name, status="error")
+
+
+def _twin(entry: Declaration, inner: BaseTool) -> BaseTool:
+    kind = _twin_class(type(inner))
+    made = cast("Raw", type(kind))(
+        kind.__name__,
+        (kind,),
+        {
+            "__module__": kind.__module__,
+            "__annotations__": {"perdure_declared": ClassVar[Declaration]},
+            "perdure_declared": entry,
+        },
+    )
+    copy: BaseTool = made.__new__(made)
+    for attribute in ("__dict__", "__pydantic_extra__", "__pydantic_private__"):
+        value = cast("dict[str, Raw] | None", getattr(inner, attribute))
+        object.__setattr__(copy, attribute, dict(value) if value is not None else None)
+    object.__setattr__(copy, "__pydantic_fields_set__", set(inner.model_fields_set))
+    return copy
+
+
+@cache
+def _twin_class(kind: type[BaseTool]) -> type[BaseTool]:
+    body: dict[str, Raw] = {"__module__": kind.__module__, "__qualname__": kind.__qualname__}
+    return cast("Raw", type(kind))(kind.__name__, (InterceptedTool, kind), body)
+
+
+def _parent(self: InterceptedTool) -> BaseTool:
+    return cast("BaseTool", super(InterceptedTool, self))
+
+
+def _identity(inner: BaseTool) -> object:
+    call = getattr(inner, "coroutine", None) or getattr(inner, "func", None) or type(inner)
+    return (getattr(call, "__module__", ""), getattr(call, "__qualname__", repr(call)))

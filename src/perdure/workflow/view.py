@@ -1,0 +1,111 @@
+"""What an operator sees of a run: details in Markdown, search attributes, memo."""
+
+from temporalio import workflow
+from temporalio.common import SearchAttributeKey
+
+from perdure.core.jsons import Json, JsonObject
+from perdure.core.names import (
+    AGENT_ATTRIBUTE,
+    QUESTIONS_MEMO,
+    STATUS_ATTRIBUTE,
+    TENANT_ATTRIBUTE,
+    WAITING_ATTRIBUTE,
+)
+from perdure.core.wire import Status
+from perdure.workflow.current import Run
+
+_AGENT = SearchAttributeKey.for_keyword(AGENT_ATTRIBUTE)
+_STATUS = SearchAttributeKey.for_keyword(STATUS_ATTRIBUTE)
+_TENANT = SearchAttributeKey.for_keyword(TENANT_ATTRIBUTE)
+_WAITING = SearchAttributeKey.for_int(WAITING_ATTRIBUTE)
+MEMO_LIMIT = 16_384
+"""Bytes of open questions that the memo repeats; larger ones are read by query."""
+
+
+class View:
+    """Keep the outside picture of one run up to date."""
+
+    def __init__(self, run: Run) -> None:
+        self._run = run
+        self._shown: tuple[Status, int] | None = None
+        self.status: Status = "running"
+
+    def begin(self) -> None:
+        """Show the run as running."""
+        self._publish()
+
+    def changed(self) -> None:
+        """Show that questions were asked or decided."""
+        self.status = "waiting" if self._run.desk.docket.open else "running"
+        self._publish()
+
+    def end(self, status: Status) -> None:
+        """Show how the run ended."""
+        self.status = status
+        self._publish()
+
+    def describe(self) -> JsonObject:
+        """Describe the run for the status query."""
+        run = self._run
+        return {
+            "agent": run.start.agent,
+            "status": self.status,
+            "questions": run.desk.questions(),
+            "decisions": run.desk.decisions(),
+            "refused": list[Json](run.desk.refused),
+            "model_calls": run.turns,
+            "tool_calls": run.tool_calls,
+            "tokens": dict[str, Json](run.tokens),
+        }
+
+    def _publish(self) -> None:
+        workflow.set_current_details(self._markdown())
+        shown = (self.status, len(self._run.desk.docket.open))
+        if not self._run.start.index or shown == self._shown:
+            return
+        first = self._shown is None
+        self._shown = shown
+        updates = [_STATUS.value_set(self.status), _WAITING.value_set(shown[1])]
+        if first:
+            updates.append(_AGENT.value_set(self._run.start.agent))
+            if self._run.start.tenant is not None:
+                updates.append(_TENANT.value_set(self._run.start.tenant))
+        workflow.upsert_search_attributes(updates)
+        if not first and self.status in ("running", "waiting"):
+            workflow.upsert_memo({QUESTIONS_MEMO: self._memo()})
+
+    def _memo(self) -> list[Json]:
+        questions = self._run.desk.questions()
+        if self._run.host.codec.size(questions) <= MEMO_LIMIT:
+            return questions
+        keep = ("id", "title", "action", "asked_at", "deadline", "allowed", "digest")
+        return [{k: q[k] for k in keep} for q in questions if isinstance(q, dict)]
+
+    def _markdown(self) -> str:
+        run = self._run
+        lines = [
+            f"**{run.start.agent or 'workflow'}** is **{self.status}**",
+            "",
+            f"- model calls: {run.turns}",
+            f"- tool calls: {run.tool_calls}",
+        ]
+        if run.tokens:
+            inward, out = run.tokens.get("input_tokens", 0), run.tokens.get("output_tokens", 0)
+            lines.append(f"- tokens: {inward} in, {out} out")
+        for question in run.desk.docket.open:
+            lines += [
+                "",
+                f"### Waiting for a person: {question.title}",
+                "",
+                f"- until {question.deadline:%Y-%m-%d %H:%M %Z}, then: {question.on_deadline}",
+                f"- answers: {', '.join(question.allowed)}",
+                f"- id: `{question.id}`",
+            ]
+            if reminded := run.desk.reminded.get(question.id):
+                lines.append(f"- reminders so far: {reminded}")
+            if question.text:
+                lines += ["", question.text[:4000]]
+        for question, decision in run.desk.docket.decided:
+            when = decision.at.isoformat(timespec="seconds") if decision.at else ""
+            lines.append(f"- {question.title}: **{decision.type}** by {decision.by} {when}")
+        return "\n".join(lines)
