@@ -1,0 +1,1 @@
+"""Worker code that touches the world: one model call, one tool call. Never replayed."""

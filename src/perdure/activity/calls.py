@@ -1,0 +1,182 @@
+"""The activities: carry out one model call or one tool call that a run asks for."""
+
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
+from functools import lru_cache
+from typing import cast
+
+from langchain_core.language_models import BaseChatModel
+from langchain_core.messages import AIMessage, BaseMessage
+from langchain_core.runnables import Runnable
+from langchain_core.tools import BaseTool
+from temporalio import activity
+from temporalio.exceptions import ApplicationError
+
+from perdure.activity.effects import KEY
+from perdure.activity.failure import as_application_error, classify
+from perdure.activity.heartbeat import heartbeats
+from perdure.activity.pacing import Pacer
+from perdure.activity.provider import tune
+from perdure.activity.replies import check, collect
+from perdure.core.declared import Declaration, Table
+from perdure.core.jsons import Json, Raw
+from perdure.core.names import MODEL_ACTIVITY, TOOL_ACTIVITY
+from perdure.core.ports import Codec, Notify
+from perdure.core.verdicts import Verdict
+from perdure.core.wire import PAYLOAD_LIMIT, ModelCall, ModelReply, ToolCall
+from perdure.errors import (
+    ModelFailed,
+    PayloadTooLarge,
+    PerdureError,
+    ToolFailed,
+    UnknownModel,
+    UnknownTool,
+)
+
+
+class Activities:
+    """The two activities of a worker, with what they need from it."""
+
+    def __init__(
+        self, *, declared: Table, codec: Codec, pacer: Pacer, notify: Notify | None = None
+    ) -> None:
+        self._declared = declared
+        self._codec = codec
+        self._pacer = pacer
+        self._notify = notify
+        self._tuned = lru_cache(maxsize=64)(self._tune)
+
+    @activity.defn(name=MODEL_ACTIVITY)
+    async def model(self, raw: Raw) -> Raw:
+        """Make one request to a model. One HTTP request per attempt.
+
+        Raises:
+            ApplicationError: The call failed; its type is a code of `perdure.errors`, whether
+                and when Temporal tries again is the classifier's verdict.
+        """
+        call = ModelCall.from_json(raw)
+        try:
+            messages = cast("list[BaseMessage]", self._codec.decode(call.messages))
+            options = cast("dict[str, Raw]", self._codec.decode(call.options)) or {}
+            model = self._tuned(call.model, call.attempt_timeout)
+        except PerdureError as error:
+            raise _final(error) from error
+        async with heartbeats():
+            await self._pacer.wait(call.model)
+            message, faults = await self._ask(call.model, model, messages, options)
+        usage = cast("Mapping[str, Json]", message.usage_metadata or {})
+        self._report(call.model, message, usage)
+        what = f"the reply of model {call.model!r}"
+        return self._carry(
+            ModelReply(
+                message=self._codec.encode(message, what=what), faults=faults, usage=usage
+            ).to_json(),
+            what=what,
+        )
+
+    async def _ask(
+        self,
+        name: str,
+        model: BaseChatModel,
+        messages: list[BaseMessage],
+        options: dict[str, Raw],
+    ) -> tuple[AIMessage, tuple[dict[str, Json], ...]]:
+        bound = cast("Runnable[Raw, AIMessage]", model.bind(**options) if options else model)
+        try:
+            message = await collect(bound, messages)
+            faults = check(message, options)
+        except Exception as error:
+            verdict = classify(error, now=datetime.now(UTC), kind="model")
+            if verdict.act == "retry" and verdict.after is not None:
+                self._pacer.pause(name, verdict.after)
+            code, subject = ModelFailed.code, f"model {name!r}"
+            raise as_application_error(error, verdict, code=code, subject=subject) from error
+        silent = next((f for f in faults if f.kind == "no_stop_reason"), None)
+        if silent is not None:
+            cut = ConnectionError(silent.text)
+            verdict = Verdict(act="retry", reason=silent.text)
+            code, subject = ModelFailed.code, f"model {name!r}"
+            raise as_application_error(cut, verdict, code=code, subject=subject)
+        return message, tuple(fault.to_json() for fault in faults)
+
+    @activity.defn(name=TOOL_ACTIVITY)
+    async def tool(self, raw: Raw) -> Raw:
+        """Call one tool.
+
+        Raises:
+            ApplicationError: As for `model`.
+        """
+        call = ToolCall.from_json(raw)
+        subject = f"tool {call.tool!r}"
+        try:
+            tool = cast("BaseTool", self._find("tool", call.tool).build())
+            args = self._codec.decode(call.args)
+        except PerdureError as error:
+            raise _final(error) from error
+        token = KEY.set(call.key)
+        try:
+            async with heartbeats():
+                result = await _invoke(tool, args, call.call_id)
+        except PerdureError as error:
+            raise _final(error) from error
+        except Exception as error:
+            verdict = classify(error, now=datetime.now(UTC), kind="tool")
+            code = ToolFailed.code
+            raise as_application_error(error, verdict, code=code, subject=subject) from error
+        finally:
+            KEY.reset(token)
+        what = f"the result of {subject}"
+        try:
+            data = self._codec.encode(result, what=what)
+        except PerdureError as error:
+            raise _final(error) from error
+        return self._carry(data, what=what)
+
+    def _tune(self, name: str, seconds: float) -> BaseChatModel:
+        built = cast("BaseChatModel", self._find("model", name).build())
+        return tune(built, timeout=timedelta(seconds=seconds))
+
+    def _find(self, kind: Raw, name: str) -> Declaration:
+        entry = self._declared.find(kind, name)
+        if entry is not None:
+            return entry
+        known = ", ".join(self._declared.names(kind)) or "none"
+        error = UnknownModel if kind == "model" else UnknownTool
+        raise error(
+            f"no {kind} {name!r} is declared on this worker; known: {known}. "
+            f"Declare it where the app is imported: perdure.{kind}(...)"
+        )
+
+    def _carry(self, data: Json, *, what: str) -> Json:
+        size = self._codec.size(data)
+        if size > PAYLOAD_LIMIT:
+            raise _final(
+                PayloadTooLarge(
+                    f"{what} takes {size:,} bytes; at most {PAYLOAD_LIMIT:,} can be carried. "
+                    "Return less, or a reference to where it is stored"
+                )
+            )
+        return data
+
+    def _report(self, name: str, message: AIMessage, usage: Mapping[str, Json]) -> None:
+        if self._notify is not None:
+            metadata = cast("Mapping[str, Json]", message.response_metadata)
+            told = metadata.get("model_name") or metadata.get("model") or name
+            self._notify(MODEL_ACTIVITY, {"name": name, "model": told, **usage})
+
+
+async def _invoke(tool: BaseTool, args: Raw, call_id: str | None) -> Raw:
+    """Call a tool as LangGraph does; returns what the function returned, or a ToolMessage.
+
+    Without a tool call's id a tool with an artifact would lose it, so the pair is asked for.
+    """
+    if call_id is not None:
+        call = {"name": tool.name, "args": args, "id": call_id, "type": "tool_call"}
+        return await tool.ainvoke(call)
+    if tool.response_format == "content_and_artifact":
+        tool = tool.model_copy(update={"response_format": "content"})
+    return await tool.ainvoke(args)
+
+
+def _final(error: PerdureError) -> ApplicationError:
+    return ApplicationError(str(error), type=error.code, non_retryable=True)

@@ -1,0 +1,1 @@
+"""The assembly point: registry, host, Temporal plugin, guard."""

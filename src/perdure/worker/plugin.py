@@ -1,0 +1,113 @@
+"""Temporal plugin: makes a Client's workers run registered agents."""
+
+from dataclasses import replace
+from datetime import timedelta
+
+from temporalio.plugin import SimplePlugin
+from temporalio.worker import (
+    ReplayerConfig,
+    UnsandboxedWorkflowRunner,
+    WorkerConfig,
+    WorkflowRunner,
+)
+from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner
+
+from perdure.activity.calls import Activities
+from perdure.activity.pacing import Pacer
+from perdure.core.ports import Notify
+from perdure.errors import BadOption, PerdureError
+from perdure.worker import guard as guards
+from perdure.worker.agents import Agents
+from perdure.worker.scan import Guard, scan
+from perdure.workflow.agent import AgentWorkflow
+from perdure.workflow.current import prepare
+from perdure.workflow.privates import install, runner_class
+
+PASSTHROUGH = (
+    "perdure", "langgraph", "langchain", "langchain_core", "langchain_protocol", "langsmith",
+    "pydantic", "pydantic_core", "annotated_types", "typing_inspection", "jsonschema",
+    "jsonschema_specifications", "referencing", "rpds", "attr", "attrs", "orjson", "ormsgpack",
+    "xxhash", "uuid_utils", "httpx", "httpx2", "anyio", "sniffio", "tenacity", "yaml",
+    "packaging", "jsonpatch", "jsonpointer", "requests", "urllib3", "zstandard", "numpy",
+    "typing_extensions",
+)  # fmt: skip
+"""Modules that a sandboxed workflow shares with its worker; importing LangChain inside the
+sandbox fails, and would cost seconds for every workflow."""
+
+STICKY_DEFAULT = timedelta(seconds=10)
+STICKY = timedelta(seconds=2)
+"""How long a task waits for the worker that knows the run; a dead one costs this much."""
+THROTTLE = timedelta(seconds=1)
+"""Heartbeats are sent this often at most; their answers carry a cancel."""
+
+
+class Plugin(SimplePlugin):
+    """Let a Temporal client or worker run the agents of an app.
+
+    Give it to `Client.connect(..., plugins=[...])` or `Worker(..., plugins=[...])`. It adds the
+    agent workflow and the two activities, makes LangGraph's loop run inside workflows, and
+    sets Temporal's knobs for agents: a dead worker is replaced within seconds, a cancel reaches
+    a call within two.
+
+    `guard` says what happens when a node does I/O or reads the clock: "error" (default),
+    "warn" or "off".
+    """
+
+    def __init__(
+        self, agents: Agents, *, guard: Guard = "error", notify: Notify | None = None
+    ) -> None:
+        if guard not in ("error", "warn", "off"):
+            raise BadOption(f"guard={guard!r}: choose 'error', 'warn' or 'off'")
+        self._agents = agents
+        self._guard: Guard = guard
+        self._runner = runner_class(prepare(agents))
+        self._ready = False
+        activities = Activities(
+            declared=agents.declared, codec=agents.codec, pacer=Pacer(), notify=notify
+        )
+        super().__init__(
+            "perdure.Plugin",
+            activities=[activities.model, activities.tool],
+            workflows=[AgentWorkflow],
+            workflow_runner=self._sandbox,
+            workflow_failure_exception_types=[PerdureError],
+        )
+
+    def configure_worker(self, config: WorkerConfig) -> WorkerConfig:
+        """Add workflows, activities and settings to a worker."""
+        self._prepare_process()
+        config = super().configure_worker(config)
+        config["unsandboxed_workflow_runner"] = self._runner()
+        if config.get("sticky_queue_schedule_to_start_timeout") == STICKY_DEFAULT:
+            config["sticky_queue_schedule_to_start_timeout"] = STICKY
+        for name in ("max_heartbeat_throttle_interval", "default_heartbeat_throttle_interval"):
+            config[name] = min(config.get(name) or THROTTLE, THROTTLE)
+        return config
+
+    def configure_replayer(self, config: ReplayerConfig) -> ReplayerConfig:
+        """Add workflows and settings to a replayer."""
+        self._prepare_process()
+        config = super().configure_replayer(config)
+        config["unsandboxed_workflow_runner"] = self._runner()
+        return config
+
+    def _sandbox(self, runner: WorkflowRunner | None) -> WorkflowRunner:
+        if isinstance(runner, SandboxedWorkflowRunner):
+            return replace(
+                runner,
+                restrictions=runner.restrictions.with_passthrough_modules(*PASSTHROUGH),
+                runner_class=self._runner,
+            )
+        if runner is None or type(runner) is UnsandboxedWorkflowRunner:
+            return self._runner()
+        return runner
+
+    def _prepare_process(self) -> None:
+        if self._ready:
+            return
+        install()
+        self._agents.build()
+        scan(self._agents, guard=self._guard)
+        if self._guard != "off":
+            guards.install(warn_only=self._guard == "warn")
+        self._ready = True

@@ -1,0 +1,197 @@
+"""Look through the code of a graph's nodes for clock, chance and blocking waits.
+
+A node runs again on every replay, so what it reads must be recorded. The scan reads bytecode
+when a worker starts, names the node and the line, and costs nothing afterwards. It follows
+functions of the app that a node calls by name; it cannot see into libraries (the run-time
+guard watches their files, sockets and threads) or through indirect calls.
+"""
+
+import dis
+import logging
+import sys
+import sysconfig
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from types import CodeType, FunctionType, MethodType, ModuleType
+from typing import Literal, cast
+
+from perdure.core.jsons import Raw
+from perdure.errors import ImpureNode
+from perdure.worker.agents import Agents
+
+Guard = Literal["error", "warn", "off"]
+
+_MENDS: Mapping[str, str] = {
+    "clock": "read it in a tool, or in a run with temporalio.workflow.now()",
+    "chance": "draw it in a tool, or in a run with temporalio.workflow.random()",
+    "wait": "write `await asyncio.sleep(...)`, which is a durable timer in a run",
+}
+_FORBIDDEN: Mapping[str, str] = {
+    "time.time": "clock",
+    "time.time_ns": "clock",
+    "time.monotonic": "clock",
+    "time.perf_counter": "clock",
+    "datetime.datetime.now": "clock",
+    "datetime.datetime.utcnow": "clock",
+    "datetime.datetime.today": "clock",
+    "datetime.date.today": "clock",
+    "time.sleep": "wait",
+    "os.urandom": "chance",
+    **{
+        f"random.{name}": "chance"
+        for name in (
+            "random", "randint", "choice", "choices", "sample", "shuffle", "uniform",
+            "randrange", "getrandbits", "gauss",
+        )
+    },
+    **{
+        f"secrets.{name}": "chance"
+        for name in ("token_hex", "token_bytes", "token_urlsafe", "choice", "randbelow")
+    },
+}  # fmt: skip
+
+log = logging.getLogger("perdure.guard")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Finding:
+    """One forbidden call in a node."""
+
+    agent: str
+    node: str
+    call: str
+    file: str
+    line: int
+
+    def __str__(self) -> str:
+        mend = _MENDS[_FORBIDDEN[self.call]]
+        return (
+            f"node {self.node!r} of agent {self.agent!r} calls {self.call}() "
+            f"({self.file}:{self.line}), which gives another answer on replay: {mend}"
+        )
+
+
+def scan(agents: Agents, *, guard: Guard) -> list[Finding]:
+    """Scan every node of every agent. Runs on the worker, when it starts.
+
+    Raises:
+        ImpureNode: With `guard="error"`; lists every finding.
+    """
+    if guard == "off":
+        return []
+    findings = [f for name in agents.names for f in scan_graph(name, agents.graph(name))]
+    if findings and guard == "error":
+        listed = "\n".join(f"- {finding}" for finding in findings)
+        raise ImpureNode(
+            f"nodes run inside the workflow and must not read clock or chance:\n{listed}\n"
+            "To start all the same: perdure.Plugin(agents, guard='warn')"
+        )
+    for finding in findings:
+        log.warning("%s", finding)
+    return findings
+
+
+def scan_graph(agent: str, graph: Raw) -> Iterator[Finding]:
+    """Yield what the nodes of one compiled graph call that they must not."""
+    for node, spec in cast("Mapping[str, Raw]", graph.nodes).items():
+        seen: set[CodeType] = set()
+        for function in _functions(spec):
+            for call, code, line in _calls(function, function.__module__, seen):
+                yield Finding(agent=agent, node=node, call=call, file=code.co_filename, line=line)
+
+
+def _functions(spec: Raw) -> Iterator[FunctionType]:
+    """Yield the plain functions behind a node: LangGraph keeps them on its runnable."""
+    bound = getattr(spec, "bound", None)
+    for attribute in ("func", "afunc"):
+        function = _plain(getattr(bound, attribute, None))
+        if function is not None and _is_app(function.__module__):
+            yield function
+
+
+def _plain(value: Raw) -> FunctionType | None:
+    while hasattr(value, "func") and not isinstance(value, FunctionType):
+        value = value.func  # functools.partial
+    if isinstance(value, MethodType):
+        value = value.__func__
+    if not isinstance(value, FunctionType) and callable(value):
+        value = type(value).__call__  # an object with __call__
+    return value if isinstance(value, FunctionType) else None
+
+
+def _is_app(module: str) -> bool:
+    """Tell the app's own modules from the standard library and installed packages."""
+    root = module.partition(".")[0]
+    if root in sys.stdlib_module_names or root == "perdure":
+        return root == "__main__"
+    file = getattr(sys.modules.get(module), "__file__", None) or ""
+    paths = sysconfig.get_paths()
+    return not any(file.startswith(paths[key]) for key in ("purelib", "platlib"))
+
+
+def _calls(
+    function: FunctionType, home: str, seen: set[CodeType]
+) -> Iterator[tuple[str, CodeType, int]]:
+    for code in _codes(function.__code__):
+        if code in seen:
+            continue
+        seen.add(code)
+        for value, path, line in _references(code, function.__globals__):
+            name = _name(value, path)
+            if name in _FORBIDDEN:
+                yield name, code, line
+            helper = _plain(value) if not path else None
+            if helper is not None and _is_app(helper.__module__):
+                yield from _calls(helper, home, seen)
+
+
+def _codes(code: CodeType) -> Iterator[CodeType]:
+    yield code
+    for constant in code.co_consts:
+        if isinstance(constant, CodeType):
+            yield from _codes(constant)
+
+
+def _references(
+    code: CodeType, names: dict[str, Raw]
+) -> Iterator[tuple[Raw, tuple[str, ...], int]]:
+    """Yield each global that the code reads, with the attributes read from it at once."""
+    value: Raw = None
+    path: tuple[str, ...] | None = None
+    none: tuple[str, ...] = ()
+    line = code.co_firstlineno
+    for step in dis.get_instructions(code):
+        line = (
+            step.starts_line if isinstance(step.starts_line, int) and step.starts_line > 1 else line
+        )
+        if step.opname in ("LOAD_GLOBAL", "LOAD_NAME"):
+            if path is not None:
+                yield value, path, line
+            value = names.get(str(step.argval))
+            path = none
+        elif step.opname in ("LOAD_ATTR", "LOAD_METHOD") and path is not None:
+            path += (str(step.argval),)
+        elif step.opname not in ("CACHE", "PRECALL", "PUSH_NULL", "EXTENDED_ARG"):
+            if path is not None:
+                yield value, path, line
+            path = None
+
+
+def _name(value: Raw, path: tuple[str, ...]) -> str:
+    """Name what is called by where it is defined, however it was imported."""
+    for attribute in path:
+        owner, value = value, getattr(value, attribute, None)
+        if isinstance(owner, type | ModuleType) and not isinstance(value, ModuleType | type):
+            root = owner.__name__ if isinstance(owner, ModuleType) else _class_name(owner)
+            return f"{root}.{attribute}"
+    module, name = getattr(value, "__module__", None), getattr(value, "__name__", None)
+    if module is None and isinstance(getattr(value, "__self__", None), object):
+        module = type(cast("Callable[..., Raw]", value)).__module__ if value is None else None
+    bound = getattr(value, "__self__", None)
+    if bound is not None and type(bound).__module__ == "random":
+        module = "random"
+    return f"{module}.{name}" if module and name else ""
+
+
+def _class_name(owner: type) -> str:
+    return f"{owner.__module__}.{owner.__qualname__}"
