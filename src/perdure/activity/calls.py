@@ -21,8 +21,9 @@ from perdure.activity.replies import check, collect
 from perdure.core.declared import Declaration, Table
 from perdure.core.jsons import Json, Raw
 from perdure.core.names import MODEL_ACTIVITY, TOOL_ACTIVITY
+from perdure.core.options import Retry
 from perdure.core.ports import Codec, Notify
-from perdure.core.verdicts import Verdict
+from perdure.core.verdicts import Verdict, no_sooner
 from perdure.core.wire import PAYLOAD_LIMIT, ModelCall, ModelReply, ToolCall
 from perdure.errors import (
     ModelFailed,
@@ -86,7 +87,7 @@ class Activities:
             message = await collect(bound, messages)
             faults = check(message, options)
         except Exception as error:
-            verdict = classify(error, now=datetime.now(UTC), kind="model")
+            verdict = _paced(classify(error, now=datetime.now(UTC), kind="model"))
             if verdict.act == "retry" and verdict.after is not None:
                 self._pacer.pause(name, verdict.after)
             code, subject = ModelFailed.code, f"model {name!r}"
@@ -120,7 +121,7 @@ class Activities:
         except PerdureError as error:
             raise _final(error) from error
         except Exception as error:
-            verdict = classify(error, now=datetime.now(UTC), kind="tool")
+            verdict = _paced(classify(error, now=datetime.now(UTC), kind="tool"))
             code = ToolFailed.code
             raise as_application_error(error, verdict, code=code, subject=subject) from error
         finally:
@@ -176,6 +177,22 @@ async def _invoke(tool: BaseTool, args: Raw, call_id: str | None) -> Raw:
     if tool.response_format == "content_and_artifact":
         tool = tool.model_copy(update={"response_format": "content"})
     return await tool.ainvoke(args)
+
+
+def _paced(verdict: Verdict) -> Verdict:
+    """Never try again sooner than the call's own backoff says."""
+    info = activity.info()
+    policy = info.retry_policy
+    if policy is None:
+        return verdict
+    longest = policy.maximum_interval or policy.initial_interval * 100
+    retry = Retry(
+        initial=policy.initial_interval,
+        backoff=policy.backoff_coefficient,
+        maximum=max(longest, policy.initial_interval),
+        attempts=max(policy.maximum_attempts, 1),
+    )
+    return no_sooner(verdict, attempt=info.attempt, retry=retry)
 
 
 def _final(error: PerdureError) -> ApplicationError:
