@@ -96,20 +96,8 @@ async def ask_here(
 ) -> Decision:
     """Ask and wait in place, without starting the node again; outside a run, interrupt."""
     if run is None:
-        answer = interrupt(
-            question_value(
-                title=title,
-                action=action,
-                args=args,
-                text=text,
-                allowed=terms.allowed,
-                within=terms.within,
-                on_deadline=terms.on_deadline,
-                reminders=terms.reminders,
-                approvers=terms.approvers,
-            )
-        )
-        return parse_decision(answer)
+        value = terms_value(title, action=action, args=args, terms=terms, text=text)
+        return parse_decision(interrupt(value))
     now = workflow.now()
     question = Question(
         id=call_id or f"ask-{workflow.uuid4().hex[:12]}",
@@ -125,3 +113,25 @@ async def ask_here(
         approvers=terms.approvers,
     )
     return await run.desk.ask(question, schema=schema)
+
+
+def terms_value(
+    title: str,
+    *,
+    action: str | None,
+    args: Mapping[str, Json] | None,
+    terms: Approve,
+    text: str = "",
+) -> JsonObject:
+    """Write a question with a tool's terms as the value of an interrupt."""
+    return question_value(
+        title=title,
+        action=action,
+        args=args,
+        text=text,
+        allowed=terms.allowed,
+        within=terms.within,
+        on_deadline=terms.on_deadline,
+        reminders=terms.reminders,
+        approvers=terms.approvers,
+    )

@@ -19,7 +19,12 @@ from perdure.core.options import MODEL_OPTIONS, TOOL_OPTIONS, CallOptions, Retry
 from perdure.core.summaries import model_summary, tool_summary
 from perdure.errors import EffectUnknown, ModelFailed, ModelMistake, ToolFailed
 from perdure.workflow.current import Run
-from perdure.workflow.packing import pack_model_call, pack_tool_call, unpack_model_reply
+from perdure.workflow.packing import (
+    pack_model_call,
+    pack_tool_call,
+    unpack_model_reply,
+    with_parsed,
+)
 
 
 async def call_model(
@@ -53,7 +58,7 @@ async def call_model(
         run.add_usage(reply.usage)
         faults = reply.faults
         if not faults:
-            return message
+            return with_parsed(message, options)
         conversation = [*conversation, *_tell(message, faults)]
     told = "; ".join(str(fault.get("text")) for fault in faults)
     raise ModelMistake(

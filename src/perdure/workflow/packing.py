@@ -4,9 +4,11 @@ The one module of the workflow side that knows what a call looks like on the wir
 """
 
 from collections.abc import Mapping, Sequence
+from json import JSONDecodeError, loads
 from typing import cast
 
 from langchain_core.messages import AIMessage, BaseMessage
+from langchain_core.utils.function_calling import convert_to_openai_function
 from pydantic import BaseModel
 
 from perdure.core.jsons import Json, JsonObject, Raw
@@ -83,16 +85,32 @@ def fit(codec: Codec, data: Json, *, what: str) -> None:
 
 
 def _option(value: Raw) -> Raw:
-    """Turn a pydantic class, as OpenAI's structured output binds it, into a JSON schema."""
-    if isinstance(value, type):
-        if not issubclass(value, BaseModel):
-            raise UsageError(f"{value!r} is bound to a model call; bind a JSON schema instead")
-        return {
-            "type": "json_schema",
-            "json_schema": {
-                "name": value.__name__,
-                "description": value.__doc__ or "",
-                "schema": value.model_json_schema(),
-            },
-        }
-    return value
+    """Turn a class, as OpenAI's structured output binds it, into the schema it stands for."""
+    if not isinstance(value, type):
+        return value
+    if not issubclass(value, BaseModel):
+        raise UsageError(f"{value!r} is bound to a model call; bind a JSON schema instead")
+    made = convert_to_openai_function(value, strict=True)
+    schema = {
+        "name": made["name"],
+        "description": made.get("description", ""),
+        "schema": made["parameters"],
+        "strict": True,
+    }
+    return {"type": "json_schema", "json_schema": schema}
+
+
+def with_parsed(message: AIMessage, options: Mapping[str, Raw]) -> AIMessage:
+    """Add what OpenAI's client would have parsed, had it seen the class itself.
+
+    LangChain's parser for structured output reads it from there. The activity has checked the
+    text against the schema already.
+    """
+    if not isinstance(options.get("response_format"), type) or message.tool_calls:
+        return message
+    try:
+        parsed = loads(str(message.text))
+    except JSONDecodeError:
+        return message  # a refusal: LangChain's parser says so
+    extra = {**message.additional_kwargs, "parsed": parsed}
+    return message.model_copy(update={"additional_kwargs": extra})

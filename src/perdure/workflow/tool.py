@@ -3,7 +3,7 @@
 # pyright: reportPrivateUsage=false
 # `_run` and `_arun` are the hooks that LangChain documents for its subclasses.
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from contextvars import ContextVar
 from datetime import timedelta
 from functools import cache
@@ -14,14 +14,15 @@ from langchain_core.messages.tool import ToolOutputMixin
 from langchain_core.runnables import RunnableConfig
 from langchain_core.tools import BaseTool
 from langchain_core.tools import tool as make_tool
+from langgraph.types import interrupt
 
-from perdure.core.approvals import Approve, Decision
+from perdure.core.approvals import Approve, Decision, parse_decision
 from perdure.core.declared import DECLARED, Declaration
 from perdure.core.jsons import Json, JsonObject, Raw
 from perdure.core.options import Override, Retry
 from perdure.core.summaries import tool_summary
-from perdure.errors import BadOption, NotAllowed, SyncCall
-from perdure.workflow.asking import ask_here
+from perdure.errors import BadOption, NotAllowed, NotInRun, SyncCall
+from perdure.workflow.asking import ask_here, terms_value
 from perdure.workflow.calls import call_tool
 from perdure.workflow.current import Run, current_run
 
@@ -76,15 +77,34 @@ class InterceptedTool:
 
     perdure_declared: ClassVar[Declaration]
 
-    async def ainvoke(
+    def run(
         self,
-        input: Raw,
-        config: RunnableConfig | None = None,
+        tool_input: str | dict[str, Raw],
+        *args: Raw,
+        tool_call_id: str | None = None,
         **kwargs: Raw,
     ) -> Raw:
+        """Run the tool as plain LangChain; a sync call cannot wait inside a run.
+
+        Raises:
+            SyncCall: Called inside a run.
+        """
+        entry = self.perdure_declared
+        if current_run() is not None:
+            raise SyncCall(
+                f"tool {entry.name!r} was called from sync code inside a run; "
+                "make the node `async def` and write `await tool.ainvoke(...)`"
+            )
+        if entry.approve is not None:
+            answer = interrupt(_value(entry, cast("BaseTool", self), tool_input))
+            decision = parse_decision(answer)
+            if decision.type not in ("approve", "edit"):
+                return _refusal(entry.name, decision, tool_call_id)
+            tool_input = _edited(cast("BaseTool", self), tool_input, decision)
+        return _inner(entry).run(tool_input, *args, tool_call_id=tool_call_id, **kwargs)
+
+    async def ainvoke(self, input: Raw, config: RunnableConfig | None = None, **kwargs: Raw) -> Raw:
         """Call the tool; a sync function needs no thread in a run, it runs in the activity."""
-        if current_run() is None and self.perdure_declared.approve is None:
-            return await _parent(self).ainvoke(input, config, **kwargs)
         return await BaseTool.ainvoke(cast("BaseTool", self), input, config, **kwargs)
 
     async def arun(
@@ -94,34 +114,30 @@ class InterceptedTool:
         tool_call_id: str | None = None,
         **kwargs: Raw,
     ) -> Raw:
-        """Run the tool; inside a run ask a person first if the tool says so."""
-        parent = _parent(self)
+        """Run the tool; ask a person first if the tool says so. Outside a run, call through."""
         run = current_run()
         entry = self.perdure_declared
-        if run is None and entry.approve is None:
-            return await parent.arun(tool_input, *args, tool_call_id=tool_call_id, **kwargs)
         # Counted before the person is asked, so that the key does not depend on who decides first.
         position = run.next_tool_call() if run is not None else 0
         if entry.approve is not None:
-            inner = cast("BaseTool", self)
-            decision = await _approve(run, entry, inner, tool_input, tool_call_id)
+            decision = await _approve(run, entry, cast("BaseTool", self), tool_input, tool_call_id)
             if decision.type not in ("approve", "edit"):
                 return _refusal(entry.name, decision, tool_call_id)
-            if decision.args is not None:
-                tool_input = dict(decision.args)
+            tool_input = _edited(cast("BaseTool", self), tool_input, decision)
         if run is None:
-            return await parent.arun(tool_input, *args, tool_call_id=tool_call_id, **kwargs)
+            call = _inner(entry).arun
+            return await call(tool_input, *args, tool_call_id=tool_call_id, **kwargs)
         token = _PENDING.set((tool_input, tool_call_id, position))
         try:
-            return await parent.arun(tool_input, *args, tool_call_id=tool_call_id, **kwargs)
+            return await _parent(self).arun(tool_input, *args, tool_call_id=tool_call_id, **kwargs)
         finally:
             _PENDING.reset(token)
 
-    async def _arun(self, *args: Raw, **kwargs: Raw) -> Raw:
+    async def _arun(self, *_: Raw, **__: Raw) -> Raw:
         run = current_run()
         pending = _PENDING.get()
         if run is None or pending is None:
-            return await _parent(self)._arun(*args, **kwargs)  # noqa: SLF001
+            raise NotInRun(f"tool {self.perdure_declared.name!r}: call ainvoke(), not _arun()")
         tool_input, call_id, position = pending
         result = await call_tool(
             run, self.perdure_declared, tool_input, call_id=call_id, position=position
@@ -131,35 +147,49 @@ class InterceptedTool:
             return result, getattr(result, "artifact", None)
         return result
 
-    def _run(self, *args: Raw, **kwargs: Raw) -> Raw:
-        if current_run() is not None:
-            name = self.perdure_declared.name
-            raise SyncCall(
-                f"tool {name!r} was called from sync code inside a run; "
-                "make the node `async def` and write `await tool.ainvoke(...)`"
-            )
-        return _parent(self)._run(*args, **kwargs)  # noqa: SLF001
+
+def _inner(entry: Declaration) -> BaseTool:
+    return cast("BaseTool", entry.build())
+
+
+def _edited(tool: BaseTool, tool_input: Raw, decision: Decision) -> Raw:
+    """Put edited arguments in place; what LangGraph injected beside them stays."""
+    if decision.args is None:
+        return tool_input
+    if not isinstance(tool_input, dict):
+        return dict(decision.args)
+    given = cast("dict[str, Raw]", tool_input)
+    return {k: v for k, v in given.items() if k not in tool.args} | dict(decision.args)
 
 
 async def _approve(
     run: Run | None,
     entry: Declaration,
-    inner: BaseTool,
+    tool: BaseTool,
     tool_input: str | dict[str, Raw],
     call_id: str | None,
 ) -> Decision:
-    terms = entry.approve or Approve()
-    args = tool_input if isinstance(tool_input, dict) else {"input": tool_input}
-    shown = {name: value for name, value in args.items() if name in inner.args}
+    shown = _shown(tool, tool_input)
     return await ask_here(
         run,
-        tool_summary(entry.name, cast("Mapping[str, Json]", shown)),
+        tool_summary(entry.name, shown),
         action=entry.name,
-        args=cast("Mapping[str, Json]", shown),
-        terms=terms,
+        args=shown,
+        terms=entry.approve or Approve(),
         call_id=call_id,
-        schema=_schema(inner),
+        schema=_schema(tool),
     )
+
+
+def _value(entry: Declaration, tool: BaseTool, tool_input: str | dict[str, Raw]) -> JsonObject:
+    shown = _shown(tool, tool_input)
+    title = tool_summary(entry.name, shown)
+    return terms_value(title, action=entry.name, args=shown, terms=entry.approve or Approve())
+
+
+def _shown(tool: BaseTool, tool_input: str | dict[str, Raw]) -> dict[str, Json]:
+    args = tool_input if isinstance(tool_input, dict) else {"input": tool_input}
+    return {name: value for name, value in args.items() if name in tool.args or len(args) == 1}
 
 
 def _schema(inner: BaseTool) -> JsonObject:
