@@ -1,78 +1,31 @@
-"""The worker's view of the support agent: settings in, agent out.
+"""What a worker of the support agent loads.
 
-    perdure dev support_agent/app.py
+    perdure dev examples/support_agent
 
-The environment is read once, here, when a worker loads the module; nothing is contacted.
+Registers the agent as a LangGraph graph, and the same agent as a hand-written workflow.
 """
-
-import os
-from collections.abc import Mapping
-from dataclasses import dataclass
-from datetime import timedelta
-from pathlib import Path
-
-from langchain_core.language_models import BaseChatModel
 
 import perdure
 
-from .desk import Desk, open_desk
 from .graph import Graph, build
-from .kb import KnowledgeBase
-from .mail import Mailer, open_mailer
-from .model import choose_model
-from .tools import make_tools
+from .handmade import SupportByHand
+from .parts import make_parts
+from .settings import read_settings, settings
 
+__all__ = ["agents", "read_settings", "settings", "support"]
 
-@dataclass(frozen=True, kw_only=True)
-class Settings:
-    """What the environment says."""
-
-    kb: Path
-    desk: Desk
-    mailer: Mailer
-    model: str | BaseChatModel
-    label: str
-    within: timedelta
-
-
-def read_settings(env: Mapping[str, str]) -> Settings:
-    """Read SUPPORT_* variables; a value that cannot work raises ValueError here and now."""
-    model, label = choose_model(env)
-    sender = env.get("SUPPORT_FROM") or "Fernhill Coffee <support@fernhill.example>"
-    return Settings(
-        kb=Path(env.get("SUPPORT_KB") or Path(__file__).parent / "kb"),
-        desk=open_desk(env.get("SUPPORT_DESK") or ".perdure/desk.sqlite"),
-        mailer=open_mailer(env.get("SUPPORT_SMTP") or "127.0.0.1:2525", sender),
-        model=model,
-        label=label,
-        within=_hours(env.get("SUPPORT_APPROVAL_HOURS") or "24"),
-    )
-
-
-def _hours(text: str) -> timedelta:
-    try:
-        within = timedelta(hours=float(text))
-    except (ValueError, OverflowError):
-        within = timedelta(0)
-    if within <= timedelta(0):
-        msg = f"SUPPORT_APPROVAL_HOURS is {text!r}; give a number of hours above 0, such as 24."
-        raise ValueError(msg)
-    return within
-
-
-settings = read_settings(os.environ)
-agents = perdure.Agents()
+agents = perdure.Agents(workflows=[SupportByHand])
 
 
 @agents.register("support")
 def support() -> Graph:
     """Answer one customer message from the help centre, with a person's approval."""
-    tools = make_tools(KnowledgeBase(settings.kb), settings.desk, settings.mailer)
+    parts = make_parts(settings)
     return build(
-        perdure.model(settings.model, name=settings.label),
-        perdure.tool(tools.search_kb),
-        perdure.tool(tools.create_ticket, effect=True),
-        perdure.tool(tools.send_email, effect=True),
+        parts.model,
+        parts.search,
+        parts.ticket,
+        parts.send,
         within=settings.within,
         label=settings.label,
     )

@@ -20,8 +20,8 @@ from perdure.worker import guard as guards
 from perdure.worker.agents import Agents
 from perdure.worker.scan import Guard, scan
 from perdure.workflow.agent import AgentWorkflow
-from perdure.workflow.current import prepare
-from perdure.workflow.privates import install, runner_class
+from perdure.workflow.loop import LendHost, Runner
+from perdure.workflow.privates import install
 
 PASSTHROUGH = (
     "perdure", "langgraph", "langchain", "langchain_core", "langchain_protocol", "langsmith",
@@ -60,7 +60,6 @@ class Plugin(SimplePlugin):
             raise BadOption(f"guard={guard!r}: choose 'error', 'warn' or 'off'")
         self._agents = agents
         self._guard: Guard = guard
-        self._runner = runner_class(prepare(agents))
         self._ready = False
         activities = Activities(
             declared=agents.declared, codec=agents.codec, pacer=Pacer(), notify=notify
@@ -68,8 +67,9 @@ class Plugin(SimplePlugin):
         super().__init__(
             "perdure.Plugin",
             activities=[activities.model, activities.tool],
-            workflows=[AgentWorkflow],
-            workflow_runner=self._sandbox,
+            workflows=[AgentWorkflow, *agents.workflows],
+            interceptors=[LendHost(agents)],
+            workflow_runner=_runner,
             workflow_failure_exception_types=[PerdureError],
         )
 
@@ -77,7 +77,7 @@ class Plugin(SimplePlugin):
         """Add workflows, activities and settings to a worker."""
         self._prepare_process()
         config = super().configure_worker(config)
-        config["unsandboxed_workflow_runner"] = self._runner()
+        config["unsandboxed_workflow_runner"] = Runner()
         if config.get("sticky_queue_schedule_to_start_timeout") == STICKY_DEFAULT:
             config["sticky_queue_schedule_to_start_timeout"] = STICKY
         for name in ("max_heartbeat_throttle_interval", "default_heartbeat_throttle_interval"):
@@ -88,19 +88,8 @@ class Plugin(SimplePlugin):
         """Add workflows and settings to a replayer."""
         self._prepare_process()
         config = super().configure_replayer(config)
-        config["unsandboxed_workflow_runner"] = self._runner()
+        config["unsandboxed_workflow_runner"] = Runner()
         return config
-
-    def _sandbox(self, runner: WorkflowRunner | None) -> WorkflowRunner:
-        if isinstance(runner, SandboxedWorkflowRunner):
-            return replace(
-                runner,
-                restrictions=runner.restrictions.with_passthrough_modules(*PASSTHROUGH),
-                runner_class=self._runner,
-            )
-        if runner is None or type(runner) is UnsandboxedWorkflowRunner:
-            return self._runner()
-        return runner
 
     def _prepare_process(self) -> None:
         if self._ready:
@@ -111,3 +100,15 @@ class Plugin(SimplePlugin):
         if self._guard != "off":
             guards.install(warn_only=self._guard == "warn")
         self._ready = True
+
+
+def _runner(runner: WorkflowRunner | None) -> WorkflowRunner:
+    if isinstance(runner, SandboxedWorkflowRunner):
+        return replace(
+            runner,
+            restrictions=runner.restrictions.with_passthrough_modules(*PASSTHROUGH),
+            runner_class=Runner,
+        )
+    if runner is None or type(runner) is UnsandboxedWorkflowRunner:
+        return Runner()
+    return runner

@@ -23,7 +23,7 @@ class AgentWorkflow:
 
     def __init__(self) -> None:
         self._run = need_run("the agent workflow")
-        self._view = open_doors(self._run)
+        self._view = open_doors()
 
     @workflow.run
     async def run(self, start: Raw = None) -> Raw:

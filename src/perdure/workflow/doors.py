@@ -1,21 +1,27 @@
 """How the outside reaches a run: update, signal and queries. Workflow side."""
 
+from dataclasses import replace
+
 from temporalio import workflow
 from temporalio.exceptions import ApplicationError
 
 from perdure.core.jsons import Json, JsonObject, Raw
 from perdure.core.names import DECIDE_SIGNAL, DECIDE_UPDATE, QUESTIONS_QUERY, STATUS_QUERY
 from perdure.errors import Refused
-from perdure.workflow.current import Run
+from perdure.workflow.current import need_run
 from perdure.workflow.view import View
 
 
-def open_doors(run: Run) -> View:
+def open_doors(agent: str = "") -> View:
     """Make a run answer decisions and questions from outside; returns its view.
 
+    Call it in the `__init__` of a workflow of your own, with the name that people should see.
     The update's validator refuses a bad decision before anything is written to history, so a
     wrong click costs nothing. The signal is for Temporal's stock UI and CLI.
     """
+    run = need_run("perdure.workflow.open_doors()")
+    if agent:
+        run.start = replace(run.start, agent=agent)
     view = View(run)
     run.desk.on_change.append(view.changed)
 

@@ -13,7 +13,7 @@ from typing import cast
 from uuid import UUID
 
 from temporalio import workflow
-from temporalio.worker import UnsandboxedWorkflowRunner, WorkflowInstance
+from temporalio.worker import UnsandboxedWorkflowRunner
 from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner
 
 from perdure.core.jsons import Raw
@@ -113,19 +113,3 @@ def _uuid6(node: int | None = None, clock_seq: int | None = None) -> UUID:
     high = ((tick >> 12) & 0xFFFFFFFFFFFF) << 80 | (tick & 0x0FFF) << 64
     # RFC 9562: version 6 in bits 76-79, variant 0b10 in bits 62-63; Python's UUID knows 1 to 5.
     return UUID(int=high | 6 << 76 | 0b10 << 62 | sequence << 48 | host)
-
-
-def runner_class(prepare: Callable[[WorkflowInstance], None]) -> type[UnsandboxedWorkflowRunner]:
-    """Make a workflow runner that hands every new instance to `prepare`.
-
-    The instance is the event loop of its workflow; that is where Perdure hangs what belongs
-    to one run, so that nothing of a run lives in a module.
-    """
-
-    class Runner(UnsandboxedWorkflowRunner):
-        def create_instance(self, det: Raw) -> WorkflowInstance:
-            instance = super().create_instance(det)
-            prepare(instance)
-            return instance
-
-    return Runner
