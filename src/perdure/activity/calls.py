@@ -21,7 +21,7 @@ from perdure.activity.replies import check, collect
 from perdure.core.declared import Declaration, Table
 from perdure.core.jsons import Json, Raw
 from perdure.core.names import MODEL_ACTIVITY, TOOL_ACTIVITY
-from perdure.core.options import Retry
+from perdure.core.options import LLM_RETRY, TOOL_RETRY, Retry
 from perdure.core.ports import Codec, Notify
 from perdure.core.verdicts import Verdict, no_sooner
 from perdure.core.wire import PAYLOAD_LIMIT, ModelCall, ModelReply, ToolCall
@@ -87,7 +87,7 @@ class Activities:
             message = await collect(bound, messages)
             faults = check(message, options)
         except Exception as error:
-            verdict = _paced(classify(error, now=datetime.now(UTC), kind="model"))
+            verdict = _paced(classify(error, now=datetime.now(UTC), kind="model"), LLM_RETRY)
             if verdict.act == "retry" and verdict.after is not None:
                 self._pacer.pause(name, verdict.after)
             code, subject = ModelFailed.code, f"model {name!r}"
@@ -121,7 +121,7 @@ class Activities:
         except PerdureError as error:
             raise _final(error) from error
         except Exception as error:
-            verdict = _paced(classify(error, now=datetime.now(UTC), kind="tool"))
+            verdict = _paced(classify(error, now=datetime.now(UTC), kind="tool"), TOOL_RETRY)
             code = ToolFailed.code
             raise as_application_error(error, verdict, code=code, subject=subject) from error
         finally:
@@ -179,19 +179,22 @@ async def _invoke(tool: BaseTool, args: Raw, call_id: str | None) -> Raw:
     return await tool.ainvoke(args)
 
 
-def _paced(verdict: Verdict) -> Verdict:
-    """Never try again sooner than the call's own backoff says."""
+def _paced(verdict: Verdict, otherwise: Retry) -> Verdict:
+    """Never try again sooner than the call's own backoff says.
+
+    Some servers do not tell an activity its retry policy; `otherwise` stands in for it.
+    """
     info = activity.info()
     policy = info.retry_policy
-    if policy is None:
-        return verdict
-    longest = policy.maximum_interval or policy.initial_interval * 100
-    retry = Retry(
-        initial=policy.initial_interval,
-        backoff=policy.backoff_coefficient,
-        maximum=max(longest, policy.initial_interval),
-        attempts=max(policy.maximum_attempts, 1),
-    )
+    retry = otherwise
+    if policy is not None:
+        longest = policy.maximum_interval or policy.initial_interval * 100
+        retry = Retry(
+            initial=policy.initial_interval,
+            backoff=policy.backoff_coefficient,
+            maximum=max(longest, policy.initial_interval),
+            attempts=max(policy.maximum_attempts, 1),
+        )
     return no_sooner(verdict, attempt=info.attempt, retry=retry)
 
 

@@ -1,5 +1,7 @@
 """Temporal plugin: makes a Client's workers run registered agents."""
 
+import asyncio
+from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from datetime import timedelta
 
@@ -7,6 +9,7 @@ from temporalio.plugin import SimplePlugin
 from temporalio.worker import (
     ReplayerConfig,
     UnsandboxedWorkflowRunner,
+    Worker,
     WorkerConfig,
     WorkflowRunner,
 )
@@ -21,7 +24,7 @@ from perdure.worker.agents import Agents
 from perdure.worker.scan import Guard, scan
 from perdure.workflow.agent import AgentWorkflow
 from perdure.workflow.loop import LendHost, Runner
-from perdure.workflow.privates import install
+from perdure.workflow.privates import evict, install
 
 PASSTHROUGH = (
     "perdure", "langgraph", "langchain", "langchain_core", "langchain_protocol", "langsmith",
@@ -37,6 +40,7 @@ sandbox fails, and would cost seconds for every workflow."""
 STICKY_DEFAULT = timedelta(seconds=10)
 STICKY = timedelta(seconds=2)
 """How long a task waits for the worker that knows the run; a dead one costs this much."""
+PACING = timedelta(seconds=30)
 THROTTLE = timedelta(seconds=1)
 """Heartbeats are sent this often at most; their answers carry a cancel."""
 
@@ -50,11 +54,17 @@ class Plugin(SimplePlugin):
     a call within two.
 
     `guard` says what happens when a node does I/O or reads the clock: "error" (default),
-    "warn" or "off".
+    "warn" or "off". `pacing` is how long a provider's "too many requests" holds back the other
+    calls of the same model on this worker at most; zero switches that off.
     """
 
     def __init__(
-        self, agents: Agents, *, guard: Guard = "error", notify: Notify | None = None
+        self,
+        agents: Agents,
+        *,
+        guard: Guard = "error",
+        pacing: timedelta = PACING,
+        notify: Notify | None = None,
     ) -> None:
         if guard not in ("error", "warn", "off"):
             raise BadOption(f"guard={guard!r}: choose 'error', 'warn' or 'off'")
@@ -62,7 +72,7 @@ class Plugin(SimplePlugin):
         self._guard: Guard = guard
         self._ready = False
         activities = Activities(
-            declared=agents.declared, codec=agents.codec, pacer=Pacer(), notify=notify
+            declared=agents.declared, codec=agents.codec, pacer=Pacer(cap=pacing), notify=notify
         )
         super().__init__(
             "perdure.Plugin",
@@ -83,6 +93,13 @@ class Plugin(SimplePlugin):
         for name in ("max_heartbeat_throttle_interval", "default_heartbeat_throttle_interval"):
             config[name] = min(config.get(name) or THROTTLE, THROTTLE)
         return config
+
+    async def run_worker(self, worker: Worker, next: Callable[[Worker], Awaitable[None]]) -> None:
+        """Run a worker; when it stops, end the runs that it holds in memory."""
+        try:
+            await super().run_worker(worker, next)
+        finally:
+            await asyncio.to_thread(evict, worker)
 
     def configure_replayer(self, config: ReplayerConfig) -> ReplayerConfig:
         """Add workflows and settings to a replayer."""

@@ -1,0 +1,56 @@
+# Everything a newcomer needs: each target sets itself up on a machine with Python 3.11 alone.
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+EXTRAS := anthropic,openai,local,test,otel,examples
+READY := $(VENV)/.ready
+PYTEST := $(BIN)/python -m pytest
+
+.PHONY: help demo test check unit integration e2e clean setup
+
+help:
+	@echo "make demo    watch an agent lose its worker and still send exactly one e-mail"
+	@echo "make test    run every test against real servers"
+	@echo "make check   lint, types, import rules, architecture"
+	@echo "make clean   remove the virtual environment and caches"
+
+setup: $(READY)
+
+# uv installs in seconds where pip takes minutes; pip fetches it when it is missing.
+$(READY): pyproject.toml constraints.txt
+	@command -v uv >/dev/null || test -x $(VENV)/uv/bin/uv || { \
+	  echo "fetching uv" >&2; $(PYTHON) -m venv $(VENV)/uv && $(VENV)/uv/bin/pip install -q uv; }
+	@uv=$$(command -v uv || echo $(VENV)/uv/bin/uv); \
+	  test -x $(BIN)/python || $$uv venv -q --allow-existing --python $(PYTHON) $(VENV); \
+	  echo "installing into $(VENV)" >&2; \
+	  VIRTUAL_ENV=$(CURDIR)/$(VENV) $$uv pip install -q -c constraints.txt -e ".[$(EXTRAS)]" --group dev
+	@touch $@
+
+# Without a terminal nobody can be asked, so the demo approves by itself.
+demo: $(READY)
+	@$(BIN)/perdure demo $(if $(DEMO),$(DEMO),$$(test -t 0 || echo --yes))
+
+test: $(READY)
+	@$(PYTEST) tests
+
+unit: $(READY)
+	@$(PYTEST) tests/unit tests/architecture
+
+integration: $(READY)
+	@$(PYTEST) tests/integration tests/replay
+
+e2e: $(READY)
+	@$(PYTEST) tests/e2e
+
+check: $(READY)
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/pyright
+	@$(BIN)/lint-imports
+	@$(PYTEST) -q tests/architecture
+
+clean:
+	rm -rf $(VENV) .perdure .pytest_cache .ruff_cache .import_linter_cache dist build
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
