@@ -19,7 +19,7 @@ from perdure.cli.inputs import edit_json, login_name
 from perdure.cli.lines import TITLES, Change, Changes, headline, rows, totals
 from perdure.cli.options import AsJson, Verbose
 from perdure.cli.output import clean, err, out, write_json, write_table
-from perdure.cli.stage import Stage, set_stage
+from perdure.cli.stage import Stage, end_in_order, set_stage
 from perdure.client import Client, Timeline, Waiting
 from perdure.client.poll import until
 from perdure.core.approvals import Decision
@@ -95,6 +95,7 @@ def command(
         as_json=as_json,
         verbose=verbose,
     )
+    end_in_order()
     carry_out(_run(wish), as_json=as_json, verbose=verbose)
 
 
@@ -124,10 +125,14 @@ async def _play(wish: _Wish, stage: Stage, begin: float) -> _Shown:
             err(row)
         if kills == 0:
             kills += 1
-            err(f"\nkill -9 {stage.worker.pid}: the worker dies while the run waits for a person")
+            dying = (
+                f"\nkill -9 {stage.worker.pid}: the worker dies while the run waits for a person"
+            )
+            typer.secho(dying, fg="red", bold=True, err=True)
             stage.worker.kill()
             await stage.start_worker()
-            err(f"another worker takes over: pid {stage.worker.pid}\n")
+            taking_over = f"another worker takes over: pid {stage.worker.pid}\n"
+            typer.secho(taking_over, fg="green", bold=True, err=True)
         decision = wish.decide(question)
         await client.decide(run.run_id, decision, asked=question, within=timedelta(seconds=30))
         err(f"{decision.type} by {decision.by}")
@@ -221,7 +226,8 @@ def _decider(*, yes: bool, reject: str | None) -> Decide:
         return lambda _: Decision(type="approve", by=who)
     if reject is not None:
         return lambda _: Decision(type="reject", by=who, message=reject)
-    if not sys.stdin.isatty():
+    # With its standard input closed a program has no sys.stdin at all.
+    if sys.stdin is None or not sys.stdin.isatty():  # pyright: ignore[reportUnnecessaryComparison]
         raise typer.BadParameter("there is no terminal to ask on: give --yes or --reject REASON")
     return lambda question: _ask(question, who)
 

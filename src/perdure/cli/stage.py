@@ -2,6 +2,7 @@
 
 import importlib
 import os
+import signal
 import sys
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
@@ -69,6 +70,14 @@ class Stage:
         """Load the app into this process, with the worker's settings, for a replay."""
         os.environ.update(self.env)
         return load_app(str(self.app))
+
+
+def end_in_order() -> None:
+    """Let SIGTERM and a closed terminal end this program as Ctrl-C does: nothing stays behind."""
+    for name in ("SIGTERM", "SIGHUP"):
+        number = getattr(signal, name, None)
+        if number is not None and signal.getsignal(number) != signal.SIG_IGN:
+            signal.signal(number, signal.default_int_handler)
 
 
 @asynccontextmanager

@@ -1,0 +1,108 @@
+"""`perdure dev`: Temporal, its UI and a worker on one machine."""
+
+import asyncio
+import signal
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from perdure.cli.exit import Code, carry_out
+from perdure.cli.options import DEFAULT_QUEUE, AsJson, TaskQueue, Verbose
+from perdure.cli.output import err, write_json
+from perdure.cli.worker import tell_ready
+from perdure.client.connect import ADDRESS, connect, quiet_runtime
+from perdure.testing.servers import DevServer
+from perdure.worker.agents import Agents
+from perdure.worker.apps import load_app
+from perdure.worker.factory import run_worker
+from perdure.worker.scan import Guard
+
+PORT = 7233
+UI_PORT = 8233
+
+
+def command(
+    app: Annotated[
+        str | None,
+        typer.Argument(
+            metavar="[APP]",
+            help="A file, a folder with an app.py, or a module; without it no worker runs.",
+            show_default=False,
+        ),
+    ] = None,
+    *,
+    port: Annotated[int, typer.Option(help="Port of Temporal's server; 0 is any.")] = PORT,
+    ui_port: Annotated[int, typer.Option(help="Port of Temporal's Web UI; 0 is any.")] = UI_PORT,
+    data: Annotated[Path, typer.Option(help="Folder of the database.")] = Path(".perdure"),
+    guard: Annotated[
+        Guard, typer.Option(help="What happens when a node does I/O or reads the clock.")
+    ] = "error",
+    task_queue: TaskQueue = DEFAULT_QUEUE,
+    as_json: AsJson = False,
+    verbose: Verbose = False,
+) -> None:
+    """Start Temporal's dev server, its Web UI and a worker; Ctrl-C stops all of it.
+
+    Runs, approvals and histories are in one file and are all there at the next start. Only
+    this machine can reach it. Not for production: use `perdure worker` with a real server.
+    """
+
+    async def work() -> int:
+        agents = load_app(app) if app is not None else None
+        if agents is not None:
+            agents.build()
+        server = DevServer(data=data, port=port, ui_port=ui_port)
+        async with server:
+            _tell_server(server, as_json=as_json)
+            await _serve(
+                server, agents, task_queue=task_queue, guard=guard, as_json=as_json, verbose=verbose
+            )
+        err("stopped; the next `perdure dev` goes on from here")
+        return Code.DONE
+
+    carry_out(work(), as_json=as_json, verbose=verbose)
+
+
+def _tell_server(server: DevServer, *, as_json: bool) -> None:
+    if as_json:
+        write_json({"address": server.address, "ui": server.ui_url, "pid": server.pid}, line=True)
+        return
+    err(f"Temporal     {server.address}")
+    err(f"Temporal UI  {server.ui_url}")
+    err(f"data         {server.file}")
+    if server.address != ADDRESS:
+        err(f"for other commands: export TEMPORAL_ADDRESS={server.address}")
+
+
+async def _serve(
+    server: DevServer,
+    agents: Agents | None,
+    *,
+    task_queue: str,
+    guard: Guard,
+    as_json: bool,
+    verbose: bool,
+) -> None:
+    """Run the worker, or only wait, until somebody says stop."""
+    if agents is None:
+        err("no app was given, so no worker runs: perdure worker APP")
+        await _asked_to_stop()
+        return
+    quiet_runtime("WARN" if verbose else "ERROR")
+    client = await connect(server.address)
+
+    def ready(identity: str) -> None:
+        tell_ready(agents, task_queue, client.target, identity, as_json=as_json)
+        if not as_json:
+            err("ready; Ctrl-C stops everything")
+
+    await run_worker(client.temporal, agents, task_queue=task_queue, guard=guard, ready=ready)
+
+
+async def _asked_to_stop() -> None:
+    stopped = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, stopped.set)
+    await stopped.wait()

@@ -1,0 +1,101 @@
+"""`perdure doctor`: check server, worker and settings."""
+
+import importlib
+import os
+from collections.abc import Sequence
+from typing import Annotated
+
+import typer
+from temporalio.service import RPCError
+
+from perdure.cli import checks
+from perdure.cli.checks import Check
+from perdure.cli.exit import Code, carry_out
+from perdure.cli.options import (
+    DEFAULT_QUEUE,
+    Address,
+    AsJson,
+    Namespace,
+    Profile,
+    TaskQueue,
+    Verbose,
+    Where,
+)
+from perdure.cli.output import clean, out, write_json
+from perdure.cli.session import open_client
+from perdure.errors import PerdureError
+
+_SIGNS = {"ok": "ok     ", "warning": "warning", "failed": "FAILED "}
+
+
+def command(
+    app: Annotated[
+        str | None,
+        typer.Argument(metavar="[APP]", help="Also load this app.", show_default=False),
+    ] = None,
+    *,
+    fix: Annotated[
+        bool, typer.Option("--fix", help="Create missing search attributes on the server.")
+    ] = False,
+    task_queue: TaskQueue = DEFAULT_QUEUE,
+    address: Address = None,
+    namespace: Namespace = None,
+    profile: Profile = None,
+    as_json: AsJson = False,
+    verbose: Verbose = False,
+) -> None:
+    """Check what Perdure needs, and say how to mend what is missing.
+
+    Leaves with exit code 1 if something required fails; warnings do not count.
+    """
+    where = Where(address=address, namespace=namespace, profile=profile)
+
+    async def work() -> int:
+        found = [
+            checks.check_python(),
+            *checks.check_libraries(),
+            checks.check_private_names(),
+            *checks.check_extras(),
+            *checks.check_keys(os.environ),
+            *([] if app is None else [_check_app(app)]),
+            *await _check_server(where, task_queue, fix=fix, verbose=verbose),
+        ]
+        if as_json:
+            write_json({"ok": not checks.failed(found), "checks": [c.to_json() for c in found]})
+        else:
+            _print(found)
+        return Code.ERROR if checks.failed(found) else Code.DONE
+
+    carry_out(work(), as_json=as_json, verbose=verbose)
+
+
+async def _check_server(where: Where, task_queue: str, *, fix: bool, verbose: bool) -> list[Check]:
+    try:
+        client = await open_client(where, verbose=verbose)
+        found = await checks.check_server(client)
+        if not checks.failed(found):
+            found.append(await checks.check_attributes(client, fix=fix))
+            found.append(await checks.check_workers(client, task_queue))
+    except PerdureError as error:
+        return [Check(name="server", state="failed", text=str(error), mend="perdure dev")]
+    except RPCError as error:
+        return [Check(name="server", state="failed", text=error.message, mend="look at its log")]
+    return found
+
+
+def _check_app(spec: str) -> Check:
+    try:
+        agents = importlib.import_module("perdure.worker.apps").load_app(spec)
+        agents.build()
+    except PerdureError as error:
+        return Check(name="app", state="failed", text=str(error), mend="see the text")
+    names = ", ".join(agents.names)
+    return Check(name="app", state="ok", text=f"agents: {names}")
+
+
+def _print(found: Sequence[Check]) -> None:
+    width = max(len(check.name) for check in found)
+    for check in found:
+        out(f"{_SIGNS[check.state]}  {check.name:<{width}}  {clean(check.text)}")
+        if check.mend:
+            out(f"{'':9}{'':<{width}}  mend: {check.mend}")

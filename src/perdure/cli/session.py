@@ -1,0 +1,22 @@
+"""Open the client that a command needs. Here the environment becomes arguments."""
+
+import os
+
+from perdure.cli.options import Where
+from perdure.client import Client, connect, quiet_runtime
+
+
+async def open_client(where: Where, *, verbose: bool = False) -> Client:
+    """Connect to the server of the command line, the environment or Temporal's profile.
+
+    Raises:
+        ServerUnavailable: No server answers.
+        BadOption: The address or profile cannot be used.
+    """
+    quiet_runtime("WARN" if verbose else "ERROR")
+    return await connect(
+        where.address,
+        namespace=where.namespace,
+        profile=where.profile,
+        environment=dict(os.environ),
+    )

@@ -1,0 +1,38 @@
+"""Start, follow, list, decide and cancel runs, from any process. Never loads LangGraph.
+
+```python
+client = await perdure.client.connect()
+run = await client.start("support", {"message": "...", "customer": "ann@example.com"})
+print(await run.result())
+```
+"""
+
+from perdure.client.connect import Target, connect, find_target, quiet_runtime
+from perdure.client.exit import run_main
+from perdure.client.failures import Failure
+from perdure.client.index import add_attributes, missing_attributes
+from perdure.client.records import Inbox, RunStatus, RunSummary, Unasked, Waiting
+from perdure.client.runs import Client, RunHandle
+from perdure.client.timeline import Asked, Call, Happening, Timeline
+
+__all__ = [
+    "Asked",
+    "Call",
+    "Client",
+    "Failure",
+    "Happening",
+    "Inbox",
+    "RunHandle",
+    "RunStatus",
+    "RunSummary",
+    "Target",
+    "Timeline",
+    "Unasked",
+    "Waiting",
+    "add_attributes",
+    "connect",
+    "find_target",
+    "missing_attributes",
+    "quiet_runtime",
+    "run_main",
+]

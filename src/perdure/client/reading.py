@@ -1,0 +1,289 @@
+"""Read a time line from a run's history. Pure: no clock, no server."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from typing import cast
+
+from google.protobuf.timestamp_pb2 import Timestamp
+from temporalio.api.enums.v1 import EventType, PendingActivityState, TimeoutType
+from temporalio.api.history.v1 import HistoryEvent
+from temporalio.api.workflow.v1 import PendingActivityInfo
+from temporalio.api.workflowservice.v1 import DescribeWorkflowExecutionResponse
+from temporalio.client import WorkflowHistory
+
+from perdure.client.asked import AskedReader
+from perdure.client.failures import Failure, read_failure
+from perdure.client.payloads import Decode, first
+from perdure.client.timeline import Call, Happening, Kind, Outcome, Timeline, began
+from perdure.core.jsons import Json, JsonObject, Raw
+from perdure.core.names import MODEL_ACTIVITY, TOOL_ACTIVITY
+from perdure.core.wire import Status
+
+_KINDS: dict[str, Kind] = {MODEL_ACTIVITY: "model", TOOL_ACTIVITY: "tool"}
+
+
+def read_timeline(
+    histories: Sequence[WorkflowHistory],
+    *,
+    decode: Decode,
+    description: DescribeWorkflowExecutionResponse | None = None,
+) -> Timeline:
+    """Read the executions of one run, oldest first.
+
+    `description` adds what a history does not hold: attempts of calls that go on right now.
+    """
+    reader = _Reader(decode=decode)
+    for history in histories:
+        reader.read(history)
+    if description is not None:
+        for pending in description.pending_activities:
+            reader.pending(pending)
+    line = reader.timeline(histories[-1].workflow_id)
+    if line.status == "running" and any(q.outcome == "waiting" for q in line.questions):
+        line = replace(line, status="waiting")
+    return replace(line, executions=len(histories))
+
+
+@dataclass
+class _Reader:
+    decode: Decode
+    calls: dict[tuple[int, int], Call] = field(default_factory=dict[tuple[int, int], Call])
+    happenings: list[Happening] = field(default_factory=list[Happening])
+    workers: list[str] = field(default_factory=list[str])
+    last_worker: str = ""
+    status: Status = "running"
+    start: JsonObject = field(default_factory=dict[str, Json])
+    started: datetime | None = None
+    closed: datetime | None = None
+    result: Json = None
+    failure: Failure | None = None
+    events: int = 0
+    size: int = 0
+    part: int = -1
+    ids: dict[str, tuple[int, int]] = field(default_factory=dict[str, tuple[int, int]])
+
+    def __post_init__(self) -> None:
+        self.asked = AskedReader(decode=self.decode)
+
+    def read(self, history: WorkflowHistory) -> None:
+        self.part += 1
+        self.ids = {}
+        for event in history.events:
+            self.events += 1
+            self.size += event.ByteSize()
+            self._start(event)
+            self._activity(event)
+            self._worker(event)
+            self._end(event)
+            self.asked.read(event)
+
+    def timeline(self, run_id: str) -> Timeline:
+        if self.status != "running":
+            self.asked.close()
+            self._leave_behind()
+        entries = [*self.calls.values(), *self.happenings, *self.asked.entries()]
+        tenant = self.start.get("tenant")
+        calls = list(self.calls.values())
+        return Timeline(
+            run_id=run_id,
+            agent=str(self.start.get("agent") or ""),
+            status=self.status,
+            input=self.start.get("input"),
+            tenant=None if tenant is None else str(tenant),
+            options=self.start.get("options"),
+            started=self.started,
+            closed=self.closed,
+            entries=tuple(sorted(entries, key=began)),
+            result=self.result,
+            failure=self.failure,
+            workers=tuple(dict.fromkeys(self.workers)),
+            events=self.events,
+            history_bytes=self.size,
+            tokens={
+                "input_tokens": sum(call.input_tokens or 0 for call in calls),
+                "output_tokens": sum(call.output_tokens or 0 for call in calls),
+            },
+        )
+
+    def _leave_behind(self) -> None:
+        """Close the calls that the run did not wait for any more."""
+        for key, call in self.calls.items():
+            if call.closed is None:
+                failure = Failure(code="cancelled", message="the run ended before it")
+                self.calls[key] = replace(call, outcome="cancelled", failure=failure)
+
+    def _start(self, event: HistoryEvent) -> None:
+        if event.event_type != EventType.EVENT_TYPE_WORKFLOW_EXECUTION_STARTED:
+            return
+        if self.started is None:
+            self.started = moment(event.event_time)
+            held = event.workflow_execution_started_event_attributes
+            argument = first(held.input.payloads, self.decode)
+            self.start = argument if isinstance(argument, dict) else {"input": argument}
+
+    def _activity(self, event: HistoryEvent) -> None:
+        at = moment(event.event_time)
+        match event.event_type:
+            case EventType.EVENT_TYPE_ACTIVITY_TASK_SCHEDULED:
+                self._scheduled(event, at)
+            case EventType.EVENT_TYPE_ACTIVITY_TASK_STARTED:
+                begun = event.activity_task_started_event_attributes
+                call = self.calls[self.part, begun.scheduled_event_id]
+                failed = begun.last_failure if begun.HasField("last_failure") else None
+                self.calls[self.part, begun.scheduled_event_id] = replace(
+                    call,
+                    attempts=begun.attempt,
+                    started=at,
+                    worker=begun.identity,
+                    outcome="running",
+                    earlier=None if failed is None else read_failure(failed, self.decode),
+                )
+            case EventType.EVENT_TYPE_ACTIVITY_TASK_COMPLETED:
+                done = event.activity_task_completed_event_attributes
+                result = first(done.result.payloads, self.decode)
+                self._close(done.scheduled_event_id, at, "ok", result=result)
+            case EventType.EVENT_TYPE_ACTIVITY_TASK_FAILED:
+                lost = event.activity_task_failed_event_attributes
+                failure = read_failure(lost.failure, self.decode)
+                self._close(lost.scheduled_event_id, at, "failed", failure=failure)
+            case EventType.EVENT_TYPE_ACTIVITY_TASK_TIMED_OUT:
+                late = event.activity_task_timed_out_event_attributes
+                failure = read_failure(late.failure, self.decode)
+                self._close(late.scheduled_event_id, at, "timed_out", failure=failure)
+            case EventType.EVENT_TYPE_ACTIVITY_TASK_CANCELED:
+                gone = event.activity_task_canceled_event_attributes
+                failure = Failure(code="cancelled", message="cancelled")
+                self._close(gone.scheduled_event_id, at, "cancelled", failure=failure)
+            case _:
+                pass
+
+    def _scheduled(self, event: HistoryEvent, at: datetime) -> None:
+        asked = event.activity_task_scheduled_event_attributes
+        kind = _KINDS.get(asked.activity_type.name, "activity")
+        argument = first(asked.input.payloads, self.decode)
+        data = cast("dict[str, Raw]", argument if isinstance(argument, dict) else {})
+        name = data.get(kind) if kind != "activity" else None
+        self.ids[asked.activity_id] = (self.part, event.event_id)
+        self.calls[self.part, event.event_id] = Call(
+            kind=kind,
+            name=str(name or asked.activity_type.name),
+            summary=self._summary(event) or asked.activity_type.name,
+            args=data.get("args") if kind == "tool" else None,
+            call_id=data.get("call_id"),
+            key=data.get("key"),
+            scheduled=at,
+        )
+
+    def _close(
+        self,
+        scheduled: int,
+        at: datetime,
+        outcome: Outcome,
+        *,
+        result: Json = None,
+        failure: Failure | None = None,
+    ) -> None:
+        call = self.calls[self.part, scheduled]
+        inward, outward = _usage(result) if call.kind == "model" else (None, None)
+        self.calls[self.part, scheduled] = replace(
+            call,
+            closed=at,
+            outcome=outcome,
+            result=result,
+            failure=failure,
+            input_tokens=inward,
+            output_tokens=outward,
+        )
+
+    def pending(self, info: PendingActivityInfo) -> None:
+        key = self.ids.get(info.activity_id)
+        if key is None or self.calls[key].closed is not None:
+            return
+        failed = info.last_failure if info.HasField("last_failure") else None
+        runs = info.state == PendingActivityState.PENDING_ACTIVITY_STATE_STARTED
+        later = info.HasField("next_attempt_schedule_time") and not runs
+        self.calls[key] = replace(
+            self.calls[key],
+            attempts=info.attempt if runs else info.attempt - 1,
+            outcome="running" if runs else "waiting",
+            started=moment(info.last_started_time) if info.HasField("last_started_time") else None,
+            worker=info.last_worker_identity,
+            earlier=None if failed is None else read_failure(failed, self.decode),
+            next_attempt=moment(info.next_attempt_schedule_time) if later else None,
+        )
+
+    def _worker(self, event: HistoryEvent) -> None:
+        at = moment(event.event_time)
+        match event.event_type:
+            case EventType.EVENT_TYPE_WORKFLOW_TASK_STARTED:
+                identity = event.workflow_task_started_event_attributes.identity
+                if self.last_worker and identity != self.last_worker:
+                    self._note(at, "worker_changed", f"worker {identity} took over")
+                self.last_worker = identity
+                self.workers.append(identity)
+            case EventType.EVENT_TYPE_WORKFLOW_TASK_TIMED_OUT:
+                kind = event.workflow_task_timed_out_event_attributes.timeout_type
+                sticky = kind == TimeoutType.TIMEOUT_TYPE_SCHEDULE_TO_START
+                who = self.last_worker or "the worker"
+                how = "did not come back for it" if sticky else "did not finish its step"
+                self._note(at, "worker_lost", f"{who} {how}; another worker goes on")
+            case EventType.EVENT_TYPE_WORKFLOW_TASK_FAILED:
+                failed = event.workflow_task_failed_event_attributes
+                failure = read_failure(failed.failure, self.decode)
+                self._note(at, "task_failed", failure.words())
+            case EventType.EVENT_TYPE_WORKFLOW_EXECUTION_CANCEL_REQUESTED:
+                reason = event.workflow_execution_cancel_requested_event_attributes.cause
+                self._note(at, "cancel_requested", reason or "no reason given")
+            case EventType.EVENT_TYPE_WORKFLOW_EXECUTION_CONTINUED_AS_NEW:
+                self._note(at, "continued", "went on in a new execution")
+            case _:
+                pass
+
+    def _note(self, at: datetime, what: Raw, text: str) -> None:
+        self.happenings.append(Happening(at=at, what=what, text=text))
+
+    def _end(self, event: HistoryEvent) -> None:
+        match event.event_type:
+            case EventType.EVENT_TYPE_WORKFLOW_EXECUTION_COMPLETED:
+                done = event.workflow_execution_completed_event_attributes
+                self.status = "done"
+                self.result = first(done.result.payloads, self.decode)
+            case EventType.EVENT_TYPE_WORKFLOW_EXECUTION_FAILED:
+                failed = event.workflow_execution_failed_event_attributes
+                self.status = "failed"
+                self.failure = read_failure(failed.failure, self.decode)
+            case EventType.EVENT_TYPE_WORKFLOW_EXECUTION_CANCELED:
+                self.status = "cancelled"
+                self.failure = Failure(code="cancelled", message="the run was cancelled")
+            case EventType.EVENT_TYPE_WORKFLOW_EXECUTION_TERMINATED:
+                reason = event.workflow_execution_terminated_event_attributes.reason
+                self.status = "terminated"
+                self.failure = Failure(code="terminated", message=reason or "the run was killed")
+            case EventType.EVENT_TYPE_WORKFLOW_EXECUTION_TIMED_OUT:
+                self.status = "timed_out"
+                self.failure = Failure(code="timed_out", message="the run's own time limit")
+            case _:
+                return
+        self.closed = moment(event.event_time)
+
+    def _summary(self, event: HistoryEvent) -> str:
+        if not event.user_metadata.HasField("summary"):
+            return ""
+        return str(self.decode(event.user_metadata.summary))
+
+
+def _usage(reply: Json) -> tuple[int | None, int | None]:
+    usage = reply.get("usage") if isinstance(reply, dict) else None
+    if not isinstance(usage, dict):
+        return None, None
+    inward, outward = usage.get("input_tokens"), usage.get("output_tokens")
+    return (
+        inward if isinstance(inward, int) else None,
+        outward if isinstance(outward, int) else None,
+    )
+
+
+def moment(stamp: Timestamp) -> datetime:
+    """Read a time of a history; always aware."""
+    return stamp.ToDatetime(tzinfo=UTC)

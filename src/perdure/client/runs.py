@@ -1,0 +1,343 @@
+"""Start, follow, list, decide and cancel runs. Caller side; never loads LangGraph."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from datetime import timedelta
+from typing import cast
+
+import temporalio.client
+from temporalio.client import (
+    WorkflowExecution,
+    WorkflowExecutionDescription,
+    WorkflowFailureError,
+    WorkflowHistory,
+    WorkflowHistoryEventFilterType,
+)
+from temporalio.service import RPCError, RPCStatusCode
+
+from perdure.client import starting
+from perdure.client.failures import Failure
+from perdure.client.faults import not_found, translated
+from perdure.client.inbox import (
+    NoWorker,
+    agent_of,
+    all_questions,
+    ask_run,
+    noted_questions,
+    questions_of,
+    send_decision,
+)
+from perdure.client.index import missing_attributes
+from perdure.client.listing import find_runs, list_runs
+from perdure.client.payloads import decoder, uncover
+from perdure.client.reading import read_timeline
+from perdure.client.records import (
+    Inbox,
+    RunStatus,
+    RunSummary,
+    Unasked,
+    Waiting,
+    status_of,
+    waitings_of,
+)
+from perdure.client.timeline import Timeline
+from perdure.core.approvals import Decision, parse_decision
+from perdure.core.jsons import Json, JsonObject, Raw
+from perdure.core.names import STATUS_QUERY, TASK_QUEUE
+from perdure.core.wire import Status
+from perdure.errors import RunFailed, RunNotFound
+
+DECIDE_WITHIN = timedelta(seconds=10)
+_LONGEST_CHAIN = 50
+_OPEN: tuple[Status, ...] = ("running", "waiting")
+
+
+@dataclass
+class _Probe:
+    missing: list[str] | None = None
+    known: bool = False
+
+
+@dataclass(frozen=True)
+class Client:
+    """Perdure's client, over a connected client of Temporal's."""
+
+    temporal: temporalio.client.Client
+    target: str = field(default="Temporal's server", kw_only=True)
+    """The server's name in error texts."""
+    _probe: _Probe = field(default_factory=_Probe, init=False, repr=False, compare=False)
+
+    async def indexed(self) -> bool:
+        """Tell whether runs can be found by search attributes; asks the server once."""
+        if not self._probe.known:
+            self._probe.missing = await missing_attributes(self.temporal)
+            self._probe.known = True
+        return self._probe.missing == []
+
+    async def start(
+        self,
+        agent: str,
+        input: Json = None,
+        *,
+        run_id: str | None = None,
+        tenant: str | None = None,
+        options: Mapping[str, Json] | None = None,
+        recursion_limit: int | None = None,
+        task_queue: str = TASK_QUEUE,
+    ) -> "RunHandle":
+        """Start a run of a registered agent; returns as soon as the server has recorded it.
+
+        Raises:
+            RunExists: A run of that id is there already, running or ended.
+            PayloadTooLarge: The input is larger than what the server takes.
+            BadInput: The agent, the run id or the input cannot be used.
+            BadOption: An option is unknown or has a wrong value.
+            ServerUnavailable: The server does not answer.
+        """
+        data = starting.make_input(
+            agent, input, tenant=tenant, options=options or {}, recursion_limit=recursion_limit
+        )
+        wanted = starting.make_run_id(agent) if run_id is None else starting.check_run_id(run_id)
+        data = replace(data, index=await self.indexed())
+        with translated(target=self.target, run_id=wanted):
+            await starting.start(self.temporal, data, run_id=wanted, task_queue=task_queue)
+        return RunHandle(client=self, run_id=wanted, agent=agent)
+
+    async def result(self, run_id: str) -> Json:
+        """Wait for a run's end and return its output, as the JSON that the run wrote.
+
+        Raises:
+            RunFailed: It ended without one; the text has the reason and its causes, and
+                `failure()` the same as a value.
+            RunNotFound: There is no such run.
+        """
+        handle = self.temporal.get_workflow_handle(run_id)
+        try:
+            with translated(target=self.target, run_id=run_id):
+                return cast("Json", await handle.result())
+        except WorkflowFailureError as error:
+            failure = await self.failure(run_id)
+            words = failure.words() if failure is not None else str(error.cause)
+            raise RunFailed(f"run {run_id!r} ended without a result: {words}") from error
+
+    async def failure(self, run_id: str) -> Failure | None:
+        """Return why a run ended without a result; None if it has one, or still runs."""
+        return (await self._closing(run_id)).failure
+
+    async def output(self, run_id: str) -> Json:
+        """Return the output of a run that is done, without waiting; None if there is none."""
+        return (await self._closing(run_id)).result
+
+    async def describe(self, run_id: str) -> WorkflowExecutionDescription:
+        """Return Temporal's own description of a run.
+
+        Raises:
+            RunNotFound: There is no such run.
+        """
+        with translated(target=self.target, run_id=run_id):
+            return await self.temporal.get_workflow_handle(run_id).describe()
+
+    async def status(self, run_id: str) -> RunStatus:
+        """Tell where a run stands. A running one is asked itself, if a worker is up.
+
+        Raises:
+            RunNotFound: There is no such run.
+        """
+        execution = await self.describe(run_id)
+        agent = await agent_of(execution)
+        base = RunStatus(
+            run_id=run_id,
+            agent=agent,
+            status=status_of(execution),
+            started=execution.start_time,
+            closed=execution.close_time,
+            task_queue=execution.task_queue,
+        )
+        if base.status not in _OPEN:
+            failure = None if base.status == "done" else await self.failure(run_id)
+            return replace(base, failure=failure)
+        try:
+            with translated(target=self.target, run_id=run_id):
+                raw = await ask_run(self.temporal, run_id, STATUS_QUERY)
+        except NoWorker as reason:
+            noted = await noted_questions(execution)
+            return replace(base, questions=noted, note=str(reason))
+        return _with_answer(base, cast("Mapping[str, Raw]", raw))
+
+    async def ls(
+        self,
+        *,
+        agent: str | None = None,
+        status: Status | None = None,
+        limit: int = 50,
+    ) -> list[RunSummary]:
+        """List runs, newest first. Temporal's list may lag behind by a second.
+
+        Without search attributes a run that waits for a person is listed as "running".
+        """
+        with translated(target=self.target):
+            return await list_runs(
+                self.temporal,
+                agent=agent,
+                status=status,
+                limit=limit,
+                indexed=await self.indexed(),
+            )
+
+    async def find(self, text: str) -> str:
+        """Return the run id that `text` is, or is the beginning of.
+
+        Raises:
+            RunNotFound: No run id begins so, or several do; the text lists them.
+        """
+        handle = self.temporal.get_workflow_handle(text)
+        try:
+            await handle.describe()
+        except RPCError as error:
+            if error.status not in (RPCStatusCode.NOT_FOUND, RPCStatusCode.INVALID_ARGUMENT):
+                with translated(target=self.target):
+                    raise
+            if "namespace" in error.message.lower():
+                with translated(target=self.target):
+                    raise
+        else:
+            return text
+        with translated(target=self.target):
+            found = await find_runs(self.temporal, text)
+        if len(found) == 1:
+            return found[0]
+        if not found:
+            raise not_found(text)
+        raise RunNotFound(f"{len(found)} run ids begin with {text!r}: {', '.join(found)}")
+
+    async def questions(self, run_id: str | None = None) -> Inbox:
+        """Return the open questions of one run, or of all.
+
+        Raises:
+            RunNotFound: There is no such run.
+        """
+        if run_id is None:
+            with translated(target=self.target):
+                return await all_questions(self.temporal, indexed=await self.indexed())
+        execution = await self.describe(run_id)
+        if status_of(execution) not in _OPEN:
+            return Inbox()
+        with translated(target=self.target, run_id=run_id):
+            questions, reason = await questions_of(self.temporal, execution)
+        agent = await agent_of(execution)
+        unasked = (Unasked(run_id=run_id, agent=agent, reason=reason),) if reason else ()
+        return Inbox(questions=questions, unasked=unasked)
+
+    async def decide(
+        self,
+        run_id: str,
+        decision: Decision | Mapping[str, Json],
+        *,
+        asked: Waiting | None = None,
+        within: timedelta = DECIDE_WITHIN,
+    ) -> JsonObject:
+        """Answer an open question of a run; returns what the run recorded.
+
+        `asked` is the question as the person saw it; it makes sure that this question is
+        answered and no later one. The same decision twice is recorded once.
+
+        Raises:
+            Refused: BadDecision, AlreadyDecided, NothingWaiting or NotAllowed; nothing
+                changed.
+            Unavailable: No worker took the decision `within` this time.
+            RunNotFound: There is no such run.
+        """
+        return await send_decision(
+            self.temporal,
+            run_id,
+            parse_decision(decision),
+            asked=asked,
+            within=within,
+            target=self.target,
+        )
+
+    async def cancel(self, run_id: str, *, reason: str = "") -> None:
+        """Ask a run to end; it may still finish the call that it is in.
+
+        Raises:
+            RunNotFound: There is no such run, or it has ended.
+        """
+        execution = await self.describe(run_id)
+        status = status_of(execution)
+        if status not in _OPEN:
+            raise RunNotFound(f"run {run_id!r} has ended already ({status}); nothing to cancel")
+        with translated(target=self.target, run_id=run_id):
+            await self.temporal.get_workflow_handle(run_id).cancel(reason=reason)
+
+    async def timeline(self, run_id: str) -> Timeline:
+        """Read a run's time line from its history; needs no worker.
+
+        Raises:
+            RunNotFound: There is no such run.
+        """
+        execution = await self.describe(run_id)
+        histories = await self._chain(execution)
+        raw = execution.raw_description
+        converter = self.temporal.data_converter
+        await uncover(converter, [*(e for h in histories for e in h.events), raw])
+        return read_timeline(histories, decode=decoder(converter), description=raw)
+
+    async def _chain(self, execution: WorkflowExecution) -> list[WorkflowHistory]:
+        """Fetch the history of a run and of what it continues, oldest first."""
+        histories: list[WorkflowHistory] = []
+        wanted: str | None = execution.run_id
+        while wanted and len(histories) < _LONGEST_CHAIN:
+            handle = self.temporal.get_workflow_handle(execution.id, run_id=wanted)
+            with translated(target=self.target, run_id=execution.id):
+                history = await handle.fetch_history()
+            histories.insert(0, history)
+            start = history.events[0].workflow_execution_started_event_attributes
+            wanted = start.continued_execution_run_id
+        return histories
+
+    async def _closing(self, run_id: str) -> Timeline:
+        handle = self.temporal.get_workflow_handle(run_id)
+        with translated(target=self.target, run_id=run_id):
+            history = await handle.fetch_history(
+                event_filter_type=WorkflowHistoryEventFilterType.CLOSE_EVENT
+            )
+        converter = self.temporal.data_converter
+        await uncover(converter, history.events)
+        return read_timeline([history], decode=decoder(converter))
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunHandle:
+    """A run that was started, with the calls that one needs next."""
+
+    client: Client
+    run_id: str
+    agent: str
+
+    async def result(self) -> Json:
+        """Wait for the run's end; see `Client.result`."""
+        return await self.client.result(self.run_id)
+
+    async def status(self) -> RunStatus:
+        """Tell where the run stands; see `Client.status`."""
+        return await self.client.status(self.run_id)
+
+    async def decide(self, decision: Decision | Mapping[str, Json]) -> JsonObject:
+        """Answer an open question of the run; see `Client.decide`."""
+        return await self.client.decide(self.run_id, decision)
+
+
+def _with_answer(base: RunStatus, raw: Mapping[str, Raw]) -> RunStatus:
+    """Complete a status with what the run itself says."""
+    said = raw.get("status")
+    return replace(
+        base,
+        agent=str(raw.get("agent") or base.agent),
+        status="waiting" if said == "waiting" else base.status,
+        questions=waitings_of(raw.get("questions"), run_id=base.run_id, agent=base.agent),
+        decisions=tuple(raw.get("decisions") or ()),
+        refused=tuple(raw.get("refused") or ()),
+        model_calls=raw.get("model_calls"),
+        tool_calls=raw.get("tool_calls"),
+        tokens=raw.get("tokens") or {},
+    )
