@@ -115,7 +115,8 @@ def value_of(kind: object) -> str:
 
 def cell(text: str | None) -> str:
     """Write a text so that it fits into a table."""
-    return " ".join((text or "").split()).replace("|", "\\|")
+    plain = (text or "").replace("\\[", "[")  # escaped for the terminal's markup
+    return " ".join(plain.split()).replace("|", "\\|")
 
 
 def main() -> None:

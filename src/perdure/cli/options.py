@@ -14,7 +14,7 @@ Address = Annotated[
     typer.Option(
         "--address",
         metavar="HOST:PORT",
-        help="Temporal's server. [env: TEMPORAL_ADDRESS] [default: 127.0.0.1:7233]",
+        help="Temporal's server. \\[env: TEMPORAL_ADDRESS] \\[default: 127.0.0.1:7233]",
         rich_help_panel=_SERVER,
     ),
 ]
@@ -22,7 +22,7 @@ Namespace = Annotated[
     str | None,
     typer.Option(
         "--namespace",
-        help="Temporal's namespace. [env: TEMPORAL_NAMESPACE] [default: default]",
+        help="Temporal's namespace. \\[env: TEMPORAL_NAMESPACE] \\[default: default]",
         rich_help_panel=_SERVER,
     ),
 ]
@@ -30,7 +30,7 @@ Profile = Annotated[
     str | None,
     typer.Option(
         "--profile",
-        help="Profile of Temporal's configuration file. [env: TEMPORAL_PROFILE]",
+        help="Profile of Temporal's configuration file. \\[env: TEMPORAL_PROFILE]",
         rich_help_panel=_SERVER,
     ),
 ]
@@ -47,7 +47,7 @@ QuestionId = Annotated[
     str | None,
     typer.Option("--question", "-q", help="Which question, if several are open."),
 ]
-By = Annotated[str | None, typer.Option("--by", help="Who decides.  [default: your login name]")]
+By = Annotated[str | None, typer.Option("--by", help="Who decides.  \\[default: your login name]")]
 App = Annotated[
     str,
     typer.Argument(

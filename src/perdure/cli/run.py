@@ -56,7 +56,7 @@ def command(
         typer.Option("--input", "-i", metavar="JSON", help="Its input: JSON, @file, or - (stdin)."),
     ] = "{}",
     run_id: Annotated[
-        str | None, typer.Option("--id", help="Id of the run.  [default: a new one]")
+        str | None, typer.Option("--id", help="Id of the run.  \\[default: a new one]")
     ] = None,
     no_wait: Annotated[
         bool, typer.Option("--no-wait", help="Start it, print its id, and leave.")

@@ -17,12 +17,12 @@ from temporalio.service import RPCError, RPCStatusCode
 
 from perdure.client.failures import refusal
 from perdure.client.faults import as_perdure, not_found
+from perdure.client.index import ours
 from perdure.client.records import CLOSED, Inbox, Unasked, Waiting, waitings_of
 from perdure.core.approvals import Decision, digest_of
 from perdure.core.jsons import JsonObject, Raw, as_object, shorten
 from perdure.core.names import (
     AGENT_MEMO,
-    AGENT_WORKFLOW,
     DECIDE_UPDATE,
     QUESTIONS_MEMO,
     QUESTIONS_QUERY,
@@ -33,7 +33,6 @@ from perdure.errors import NothingWaiting, PerdureError, Unavailable
 ASK_WITHIN = timedelta(seconds=3)
 """How long one run may take to tell what it waits for."""
 _AT_ONCE = 16
-_RUNNING = f"WorkflowType = '{AGENT_WORKFLOW}' AND ExecutionStatus = 'Running'"
 _NOT_READY = (
     RPCStatusCode.DEADLINE_EXCEEDED,
     RPCStatusCode.FAILED_PRECONDITION,
@@ -97,7 +96,7 @@ async def all_questions(client: temporalio.client.Client, *, indexed: bool) -> I
 
     An indexed run tells them in its memo, without a worker; others are asked one by one.
     """
-    query = _RUNNING
+    query = f"{ours(indexed=indexed)} AND ExecutionStatus = 'Running'"
     if indexed:
         query += f" AND ({STATUS_ATTRIBUTE} = 'waiting' OR {STATUS_ATTRIBUTE} IS NULL)"
     found = [execution async for execution in client.list_workflows(query)]

@@ -18,6 +18,7 @@ from temporalio.service import RPCError
 from perdure.client.poll import until
 from perdure.core.names import (
     AGENT_ATTRIBUTE,
+    AGENT_WORKFLOW,
     INT_ATTRIBUTES,
     KEYWORD_ATTRIBUTES,
     STATUS_ATTRIBUTE,
@@ -35,6 +36,12 @@ TYPES = {
     **dict.fromkeys(INT_ATTRIBUTES, IndexedValueType.INDEXED_VALUE_TYPE_INT),
 }
 _PROBE = timedelta(seconds=5)
+
+
+def ours(*, indexed: bool) -> str:
+    """Write the list filter of Perdure's runs; an index also knows the hand-written ones."""
+    plain = f"WorkflowType = '{AGENT_WORKFLOW}'"
+    return f"({plain} OR {AGENT_ATTRIBUTE} IS NOT NULL)" if indexed else plain
 
 
 async def missing_attributes(client: temporalio.client.Client) -> list[str] | None:

@@ -5,8 +5,9 @@ from collections.abc import Mapping
 import temporalio.client
 
 from perdure.client.inbox import agent_of
+from perdure.client.index import ours
 from perdure.client.records import RunSummary, summary_of
-from perdure.core.names import AGENT_ATTRIBUTE, AGENT_WORKFLOW, STATUS_ATTRIBUTE
+from perdure.core.names import AGENT_ATTRIBUTE, STATUS_ATTRIBUTE
 from perdure.core.wire import Status
 
 EXECUTION: Mapping[Status, str] = {
@@ -24,7 +25,7 @@ _LISTED = 10
 
 def list_query(*, agent: str | None, status: Status | None, indexed: bool) -> str:
     """Write a list filter; what the server cannot filter is left to the caller."""
-    parts = [f"WorkflowType = '{AGENT_WORKFLOW}'"]
+    parts = [ours(indexed=indexed)]
     if status is None:
         parts.append("ExecutionStatus != 'ContinuedAsNew'")
     else:
@@ -65,9 +66,11 @@ async def list_runs(
     return found
 
 
-async def find_runs(client: temporalio.client.Client, beginning: str) -> list[str]:
+async def find_runs(
+    client: temporalio.client.Client, beginning: str, *, indexed: bool
+) -> list[str]:
     """List the ids of runs that begin so, the newest first, each once."""
-    query = f"WorkflowType = '{AGENT_WORKFLOW}' AND WorkflowId STARTS_WITH {quote(beginning)}"
+    query = f"{ours(indexed=indexed)} AND WorkflowId STARTS_WITH {quote(beginning)}"
     found: dict[str, None] = {}
     async for execution in client.list_workflows(query):
         found[execution.id] = None

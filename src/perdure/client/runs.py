@@ -203,7 +203,7 @@ class Client:
         else:
             return text
         with translated(target=self.target):
-            found = await find_runs(self.temporal, text)
+            found = await find_runs(self.temporal, text, indexed=await self.indexed())
         if len(found) == 1:
             return found[0]
         if not found:

@@ -12,16 +12,19 @@ from perdure.workflow.current import need_run
 from perdure.workflow.view import View
 
 
-def open_doors(agent: str = "") -> View:
+def open_doors(agent: str = "", *, index: bool = False) -> View:
     """Make a run answer decisions and questions from outside; returns its view.
 
     Call it in the `__init__` of a workflow of your own, with the name that people should see.
+    `index=True` keeps search attributes and memo up to date, so that `perdure ls` and
+    `perdure approvals` find it; they must be registered (`perdure doctor --fix`). Call the
+    view's `end("done")` when your workflow returns.
     The update's validator refuses a bad decision before anything is written to history, so a
     wrong click costs nothing. The signal is for Temporal's stock UI and CLI.
     """
     run = need_run("perdure.workflow.open_doors()")
     if agent:
-        run.start = replace(run.start, agent=agent)
+        run.start = replace(run.start, agent=agent, index=index)
     view = View(run)
     run.desk.on_change.append(view.changed)
 

@@ -64,6 +64,7 @@ class View:
         if not self._run.start.index or shown == self._shown:
             return
         first = self._shown is None
+        asked = max(shown[1], self._shown[1] if self._shown else 0)
         self._shown = shown
         updates = [_STATUS.value_set(self.status), _WAITING.value_set(shown[1])]
         if first:
@@ -71,7 +72,7 @@ class View:
             if self._run.start.tenant is not None:
                 updates.append(_TENANT.value_set(self._run.start.tenant))
         workflow.upsert_search_attributes(updates)
-        if not first and self.status in ("running", "waiting"):
+        if asked and self.status in ("running", "waiting"):
             workflow.upsert_memo({QUESTIONS_MEMO: self._memo()})
 
     def _memo(self) -> list[Json]:
