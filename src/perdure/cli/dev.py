@@ -1,7 +1,6 @@
 """`perdure dev`: Temporal, its UI and a worker on one machine."""
 
 import asyncio
-import signal
 from pathlib import Path
 from typing import Annotated
 
@@ -15,7 +14,7 @@ from perdure.client.connect import ADDRESS, connect, quiet_runtime
 from perdure.testing.servers import DevServer
 from perdure.worker.agents import Agents
 from perdure.worker.apps import load_app
-from perdure.worker.factory import run_worker
+from perdure.worker.factory import run_worker, stop_signals
 from perdure.worker.scan import Guard
 
 PORT = 7233
@@ -103,6 +102,6 @@ async def _serve(
 async def _asked_to_stop() -> None:
     stopped = asyncio.Event()
     loop = asyncio.get_running_loop()
-    for number in (signal.SIGINT, signal.SIGTERM):
+    for number in stop_signals():
         loop.add_signal_handler(number, stopped.set)
     await stopped.wait()

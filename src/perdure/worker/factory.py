@@ -116,11 +116,20 @@ async def wait_polling(
         )
 
 
+def stop_signals() -> list[signal.Signals]:
+    """List the signals that ask a program to stop; a closed terminal (SIGHUP) unless ignored."""
+    numbers = [signal.SIGTERM, signal.SIGINT]
+    hangup = getattr(signal, "SIGHUP", None)
+    if hangup is not None and signal.getsignal(hangup) is not signal.SIG_IGN:
+        numbers.append(hangup)
+    return numbers
+
+
 @contextmanager
 def _stop_signals(stopped: asyncio.Event) -> Generator[None]:
-    """Set the event at the first SIGTERM or SIGINT; the second one ends the process."""
+    """Set the event at the first stop signal; the second one ends the process."""
     loop = asyncio.get_running_loop()
-    numbers = (signal.SIGTERM, signal.SIGINT)
+    numbers = stop_signals()
 
     def first() -> None:
         stopped.set()
