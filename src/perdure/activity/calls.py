@@ -13,11 +13,13 @@ from temporalio import activity
 from temporalio.exceptions import ApplicationError
 
 from perdure.activity.effects import KEY
+from perdure.activity.evidence import text_of
 from perdure.activity.failure import as_application_error, classify
 from perdure.activity.heartbeat import heartbeats
 from perdure.activity.pacing import Pacer
 from perdure.activity.provider import tune
 from perdure.activity.replies import check, collect
+from perdure.core.causes import words
 from perdure.core.declared import Declaration, Table
 from perdure.core.jsons import Json, Raw
 from perdure.core.names import MODEL_ACTIVITY, TOOL_ACTIVITY
@@ -86,12 +88,13 @@ class Activities:
         try:
             message = await collect(bound, messages)
             faults = check(message, options)
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001 - it is raised again, scrubbed
             verdict = _paced(classify(error, now=datetime.now(UTC), kind="model"), LLM_RETRY)
             if verdict.act == "retry" and verdict.after is not None:
                 self._pacer.pause(name, verdict.after)
             code, subject = ModelFailed.code, f"model {name!r}"
-            raise as_application_error(error, verdict, code=code, subject=subject) from error
+            failure = as_application_error(error, verdict, code=code, subject=subject)
+            raise failure from _cause(error)
         silent = next((f for f in faults if f.kind == "no_stop_reason"), None)
         if silent is not None:
             cut = ConnectionError(silent.text)
@@ -120,10 +123,11 @@ class Activities:
                 result = await _invoke(tool, args, call.call_id)
         except PerdureError as error:
             raise _final(error) from error
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001 - it is raised again, scrubbed
             verdict = _paced(classify(error, now=datetime.now(UTC), kind="tool"), TOOL_RETRY)
             code = ToolFailed.code
-            raise as_application_error(error, verdict, code=code, subject=subject) from error
+            failure = as_application_error(error, verdict, code=code, subject=subject)
+            raise failure from _cause(error)
         finally:
             KEY.reset(token)
         what = f"the result of {subject}"
@@ -196,6 +200,17 @@ def _paced(verdict: Verdict, otherwise: Retry) -> Verdict:
             attempts=max(policy.maximum_attempts, 1),
         )
     return no_sooner(verdict, attempt=info.attempt, retry=retry)
+
+
+def _cause(error: Exception) -> Exception:
+    """Stand in for an error in the history: its class and trace, its text short and scrubbed."""
+    try:
+        text = text_of(error)
+    except Exception:  # noqa: BLE001 - an exception's own code may fail too
+        text = words(error)
+    kind = cast("type[Exception]", type(type(error).__name__, (Exception,), {}))
+    plain = text.encode("utf-8", "backslashreplace").decode("utf-8")
+    return kind(plain).with_traceback(error.__traceback__)
 
 
 def _final(error: PerdureError) -> ApplicationError:

@@ -15,6 +15,9 @@ OnDeadline = Literal["expire", "reject", "fail"]
 Verb = Literal["approve", "edit", "reject", "respond", "expire"]
 
 CHOICES: tuple[Choice, ...] = get_args(Choice)
+ON_DEADLINE: tuple[OnDeadline, ...] = get_args(OnDeadline)
+LONGEST = timedelta(days=3650)
+"""No question waits longer; it keeps every deadline a date that exists."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,24 +36,45 @@ class Approve:
     """Who may decide; empty means anyone who can reach the run."""
 
     def __post_init__(self) -> None:
-        check_terms(within=self.within, allowed=self.allowed, reminders=self.reminders)
+        check_terms(
+            within=self.within,
+            allowed=self.allowed,
+            on_deadline=self.on_deadline,
+            reminders=self.reminders,
+            approvers=self.approvers,
+        )
 
 
 def check_terms(
-    *, within: timedelta, allowed: tuple[Choice, ...], reminders: tuple[timedelta, ...]
+    *, within: Raw, allowed: Raw, on_deadline: Raw, reminders: Raw, approvers: Raw
 ) -> None:
     """Refuse a question that nobody could answer.
 
     Raises:
-        BadOption: No time, no allowed answer, an unknown one, or a reminder after the deadline.
+        BadOption: No time, no allowed answer, an unknown one, or a reminder after the deadline;
+            or a value of another type, such as one text where a tuple of them belongs.
     """
-    if within <= timedelta(0):
-        raise BadOption(f"within={within!r}: a person needs some time to answer")
-    if not allowed or set(allowed) - set(CHOICES):
-        raise BadOption(f"allowed={allowed!r}: choose among {', '.join(CHOICES)}")
-    for moment in reminders:
-        if not timedelta(0) < moment < within:
+    if not isinstance(within, timedelta) or not timedelta(0) < within <= LONGEST:
+        raise BadOption(
+            f"within={within!r}: a person needs some time to answer, "
+            f"as timedelta of at most {LONGEST.days} days"
+        )
+    if not _some(allowed) or any(choice not in CHOICES for choice in allowed):
+        raise BadOption(f"allowed={allowed!r}: choose among {', '.join(CHOICES)}, in a tuple")
+    if on_deadline not in ON_DEADLINE:
+        raise BadOption(f"on_deadline={on_deadline!r}: must be one of {', '.join(ON_DEADLINE)}")
+    if reminders and not _some(reminders):
+        raise BadOption(f"reminders={reminders!r}: must be a tuple of timedelta")
+    for moment in reminders or ():
+        if not isinstance(moment, timedelta) or not timedelta(0) < moment < within:
             raise BadOption(f"reminder after {moment!r}: must lie between 0 and within={within!r}")
+    # A lone text would be searched for parts of names: "a" is in "ann".
+    if approvers and not (_some(approvers) and all(isinstance(who, str) for who in approvers)):
+        raise BadOption(f"approvers={approvers!r}: must be a tuple of names, as in ('ann',)")
+
+
+def _some(value: Raw) -> bool:
+    return isinstance(value, tuple | list) and bool(cast("Raw", value))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -150,11 +174,11 @@ def parse_decision(raw: Raw) -> Decision:
             f"got {shorten(repr(raw))}"
         )
     data = cast("Mapping[str, Json]", raw)
-    if unknown := sorted(set(data) - _FIELDS):
+    if unknown := sorted(set(data) - _FIELDS, key=str):
         raise BadDecision(f"unknown field {unknown[0]!r}: known are {', '.join(sorted(_FIELDS))}")
     verb = data.get("type")
     if verb not in (*CHOICES, "expire"):
-        raise BadDecision(f"type={verb!r}: must be one of {', '.join(CHOICES)}")
+        raise BadDecision(f"type={shorten(repr(verb))}: must be one of {', '.join(CHOICES)}")
     args = data.get("args")
     if args is not None and not isinstance(args, dict):
         raise BadDecision(
@@ -182,9 +206,15 @@ def _time(value: Json) -> datetime | None:
     if value is None:
         return None
     try:
-        return datetime.fromisoformat(str(value))
+        moment = datetime.fromisoformat(value) if isinstance(value, str) else None
     except ValueError:
-        raise BadDecision(f"at={value!r}: must be a time like 2026-01-31T12:00:00+00:00") from None
+        moment = None
+    if moment is None or moment.tzinfo is None:
+        raise BadDecision(
+            f"at={shorten(repr(value))}: must be a time with its zone, like "
+            "2026-01-31T12:00:00+00:00"
+        )
+    return moment
 
 
 @dataclass(frozen=True)
@@ -194,8 +224,21 @@ class Docket:
     open: tuple[Question, ...] = ()
     decided: tuple[tuple[Question, Decision], ...] = ()
 
+    def distinct(self, question: Question) -> Question:
+        """Return the question under an id that no other one of the run has.
+
+        Models number their calls anew in every turn, and a node that interrupts twice does so
+        under one id; a decision for one question must never be taken for another.
+        """
+        taken = {q.id for q in self.open} | {q.id for q, _ in self.decided}
+        name, number = question.id, 1
+        while name in taken:
+            number += 1
+            name = f"{question.id}-{number}"
+        return question if name == question.id else replace(question, id=name)
+
     def ask(self, question: Question) -> "Docket":
-        """Add an open question."""
+        """Add an open question; its id must be `distinct`."""
         return replace(self, open=(*self.open, question))
 
     def find(self, decision: Decision) -> Question:
@@ -268,7 +311,7 @@ def _check_parts(question: Question, decision: Decision) -> None:
         if decision.args is None:
             raise BadDecision("an edit needs 'args' with the edited arguments")
         known = set(question.args or {})
-        if known and (unknown := sorted(set(decision.args) - known)):
+        if known and (unknown := sorted(set(decision.args) - known, key=str)):
             raise BadDecision(
                 f"edited argument {unknown[0]!r} is not one of {', '.join(sorted(known))}"
             )

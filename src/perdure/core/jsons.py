@@ -22,6 +22,17 @@ def as_object(value: Raw, *, what: str) -> JsonObject:
     raise BadInput(f"{what} must be a JSON object, got {shorten(repr(value))}")
 
 
+def plain(value: Raw) -> Json:
+    """Show any value as JSON, for a person to read; what has no JSON form becomes its text."""
+    if value is None or isinstance(value, bool | int | float | str):
+        return value
+    if isinstance(value, Mapping):
+        return {str(k): plain(v) for k, v in cast("Mapping[Raw, Raw]", value).items()}
+    if isinstance(value, list | tuple):
+        return [plain(item) for item in cast("list[Raw]", value)]
+    return str(value)
+
+
 def shorten(text: str, limit: int = 120) -> str:
     """Cut `text` to `limit` characters, on one line, with an ellipsis for what is gone."""
     flat = " ".join(text.split())

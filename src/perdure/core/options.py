@@ -2,9 +2,28 @@
 
 from dataclasses import dataclass, fields, replace
 from datetime import timedelta
+from typing import TypeGuard
 
 from perdure.core.jsons import Json, JsonObject, Raw, as_object
 from perdure.errors import BadOption
+
+_MOST = 2**31 - 1
+"""Temporal counts attempts in 32 bits; no duration in seconds is longer either."""
+_LONGEST = timedelta(days=3650)
+
+
+def _is_number(value: Raw) -> TypeGuard[int | float]:
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return False
+    return -_MOST <= value <= _MOST  # neither infinite nor NaN
+
+
+def _is_count(value: Raw) -> bool:
+    return _is_number(value) and isinstance(value, int)
+
+
+def _is_span(value: Raw) -> bool:
+    return isinstance(value, timedelta) and value <= _LONGEST
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -20,19 +39,36 @@ class Retry:
     """Attempts in all, the first included."""
 
     def __post_init__(self) -> None:
-        if self.attempts < 1:
-            raise BadOption(f"attempts={self.attempts!r}: at least 1 is needed (1 = never retry)")
-        if self.initial <= timedelta(0) or self.maximum < self.initial:
+        if not _is_count(self.attempts) or self.attempts < 1:
+            raise BadOption(
+                f"attempts={self.attempts!r}: a whole number, at least 1 (1 = never retry)"
+            )
+        spans = _is_span(self.initial) and _is_span(self.maximum)
+        if not spans or not timedelta(0) < self.initial <= self.maximum:
             raise BadOption(
                 f"initial={self.initial!r}, maximum={self.maximum!r}: "
-                "need 0 < initial <= maximum, as timedelta"
+                f"need 0 < initial <= maximum <= {_LONGEST.days} days, as timedelta"
             )
-        if self.backoff < 1:
+        if not _is_number(self.backoff) or self.backoff < 1:
             raise BadOption(f"backoff={self.backoff!r}: at least 1.0 is needed")
 
 
 LLM_RETRY = Retry(initial=timedelta(seconds=1), maximum=timedelta(seconds=30), attempts=6)
 TOOL_RETRY = Retry(initial=timedelta(seconds=2), maximum=timedelta(seconds=60), attempts=4)
+
+
+def _check_limits(timeout: Raw, heartbeat: Raw, retry: Raw, repairs: Raw) -> None:
+    nothing = timedelta(0)
+    if timeout is not None and not (_is_span(timeout) and timeout > nothing):
+        raise BadOption(
+            f"timeout={timeout!r}: must be a timedelta above 0 and up to {_LONGEST.days} days"
+        )
+    if heartbeat is not None and not (_is_span(heartbeat) and heartbeat >= timedelta(seconds=1)):
+        raise BadOption(f"heartbeat={heartbeat!r}: a timedelta of at least one second is needed")
+    if retry is not None and not isinstance(retry, Retry):
+        raise BadOption(f"retry={retry!r}: must be a perdure.Retry")
+    if repairs is not None and not (_is_count(repairs) and repairs >= 0):
+        raise BadOption(f"repairs={repairs!r}: a whole number, 0 or more")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,12 +84,7 @@ class CallOptions:
     """How often the model is told what is wrong with its answer and asked again."""
 
     def __post_init__(self) -> None:
-        if self.timeout <= timedelta(0):
-            raise BadOption(f"timeout={self.timeout!r}: must be longer than nothing")
-        if self.heartbeat < timedelta(seconds=1):
-            raise BadOption(f"heartbeat={self.heartbeat!r}: at least one second is needed")
-        if self.repairs < 0:
-            raise BadOption(f"repairs={self.repairs!r}: 0 or more")
+        _check_limits(self.timeout, self.heartbeat, self.retry, self.repairs)
 
 
 MODEL_OPTIONS = CallOptions(
@@ -73,6 +104,10 @@ class Override:
     retry: Retry | None = None
     repairs: int | None = None
 
+    def __post_init__(self) -> None:
+        # Told where the app is imported, not by the first call of a run.
+        _check_limits(self.timeout, self.heartbeat, self.retry, self.repairs)
+
     def apply(self, options: CallOptions) -> CallOptions:
         """Return `options` with what this override names."""
         changes = {f.name: v for f in fields(self) if (v := getattr(self, f.name)) is not None}
@@ -90,7 +125,7 @@ def override_from(raw: Raw) -> Override:
     """
     data = as_object(raw, what="options of a call")
     known = {"timeout", "heartbeat", "retry", "repairs"}
-    if unknown := sorted(set(data) - known):
+    if unknown := sorted(set(data) - known, key=str):
         raise BadOption(f"unknown option {unknown[0]!r}: known are {', '.join(sorted(known))}")
     retry = data.get("retry")
     repairs = data.get("repairs")
@@ -98,18 +133,26 @@ def override_from(raw: Raw) -> Override:
         timeout=_seconds(data.get("timeout"), "timeout"),
         heartbeat=_seconds(data.get("heartbeat"), "heartbeat"),
         retry=None if retry is None else _retry(as_object(retry, what="retry")),
-        repairs=None if repairs is None else int(_number(repairs, "repairs")),
+        repairs=None if repairs is None else _count(repairs, "repairs"),
     )
 
 
 def _retry(data: JsonObject) -> Retry:
-    initial = _seconds(data.get("initial", 1.0), "retry.initial") or timedelta(seconds=1)
+    known = {f.name for f in fields(Retry)}
+    if unknown := sorted(set(data) - known, key=str):
+        raise BadOption(
+            f"unknown option {unknown[0]!r} of retry: known are {', '.join(sorted(known))}"
+        )
+    if "attempts" not in data:
+        raise BadOption("retry.attempts is missing: say how many in all (1 = never retry)")
+    initial = _seconds(data.get("initial"), "retry.initial")
+    initial = timedelta(seconds=1) if initial is None else initial
+    maximum = _seconds(data.get("maximum"), "retry.maximum")
     return Retry(
         initial=initial,
         backoff=_number(data.get("backoff", 2.0), "retry.backoff"),
-        maximum=_seconds(data.get("maximum"), "retry.maximum")
-        or max(initial, timedelta(seconds=30)),
-        attempts=int(_number(data.get("attempts", 1), "retry.attempts")),
+        maximum=max(initial, timedelta(seconds=30)) if maximum is None else maximum,
+        attempts=_count(data["attempts"], "retry.attempts"),
     )
 
 
@@ -118,6 +161,12 @@ def _seconds(value: Json, name: str) -> timedelta | None:
 
 
 def _number(value: Json, name: str) -> float:
-    if isinstance(value, bool) or not isinstance(value, int | float):
+    if not _is_number(value):
         raise BadOption(f"{name}={value!r}: must be a number (durations are in seconds)")
     return float(value)
+
+
+def _count(value: Json, name: str) -> int:
+    if not _is_number(value) or value != int(value):
+        raise BadOption(f"{name}={value!r}: must be a whole number")
+    return int(value)

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
-from perdure.core.jsons import Json, JsonObject, Raw, as_object
+from perdure.core.jsons import Json, JsonObject, Raw, as_object, shorten
 from perdure.core.options import KEEP, Override, override_from
 from perdure.errors import BadInput
 
@@ -66,26 +66,42 @@ def run_input(raw: Raw) -> RunInput:
     agent = data.get("agent")
     if not isinstance(agent, str) or not agent:
         raise BadInput(f'agent={agent!r}: name the agent, as in {{"agent": "support"}}')
-    options = as_object(data.get("options") or {}, what="options")
+    options = _part(data, "options")
     limit = data.get("recursion_limit")
-    if limit is not None and (not isinstance(limit, int) or limit < 1):
+    if limit is not None and (isinstance(limit, bool) or not isinstance(limit, int) or limit < 1):
         raise BadInput(f"recursion_limit={limit!r}: must be a whole number above 0")
     tenant = data.get("tenant")
+    if tenant is not None and not isinstance(tenant, str):
+        raise BadInput(f"tenant={shorten(repr(tenant))}: must be text")
+    index = data.get("index")
+    if index is not None and not isinstance(index, bool):
+        raise BadInput(f"index={shorten(repr(index))}: must be true or false")
     return RunInput(
         agent=agent,
         input=data.get("input"),
-        index=data.get("index") is True,
-        tenant=tenant if isinstance(tenant, str) else None,
-        models=_overrides(options.get("models"), "options.models"),
-        tools=_overrides(options.get("tools"), "options.tools"),
+        index=index is True,
+        tenant=tenant,
+        models=_overrides(options, "models"),
+        tools=_overrides(options, "tools"),
         raw_options=options,
         recursion_limit=limit,
-        configurable=as_object(data.get("configurable") or {}, what="configurable"),
+        configurable=_part(data, "configurable"),
     )
 
 
-def _overrides(raw: Json, what: str) -> dict[str, Override]:
-    return {n: override_from(v) for n, v in as_object(raw or {}, what=what).items()}
+def _part(data: Mapping[str, Json], name: str, *, within: str = "") -> JsonObject:
+    raw = data.get(name)
+    return {} if raw is None else as_object(raw, what=f"{within}{name}")
+
+
+def _overrides(options: Mapping[str, Json], name: str) -> dict[str, Override]:
+    return {n: override_from(v) for n, v in _part(options, name, within="options.").items()}
+
+
+def _need(data: Mapping[str, Json], name: str, *, what: str) -> Json:
+    if name not in data:
+        raise BadInput(f"{what} lacks {name!r}")
+    return data[name]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -111,13 +127,21 @@ class ModelCall:
 
     @classmethod
     def from_json(cls, raw: Raw) -> "ModelCall":
-        """Read a call."""
-        data = as_object(raw, what="a model call")
+        """Read a call.
+
+        Raises:
+            BadInput: A part is missing or has the wrong type.
+        """
+        what = "a model call"
+        data = as_object(raw, what=what)
+        limit = data.get("attempt_timeout", 600.0)
+        if isinstance(limit, bool) or not isinstance(limit, int | float):
+            raise BadInput(f"attempt_timeout={limit!r} of {what}: must be seconds")
         return cls(
-            model=str(data["model"]),
-            messages=data["messages"],
+            model=str(_need(data, "model", what=what)),
+            messages=_need(data, "messages", what=what),
             options=data.get("options"),
-            attempt_timeout=float(str(data.get("attempt_timeout", 600.0))),
+            attempt_timeout=float(limit),
         )
 
 
@@ -141,15 +165,20 @@ class ModelReply:
 
     @classmethod
     def from_json(cls, raw: Raw) -> "ModelReply":
-        """Read a reply."""
-        data = as_object(raw, what="a model reply")
+        """Read a reply.
+
+        Raises:
+            BadInput: A part is missing or has the wrong type.
+        """
+        what = "a model reply"
+        data = as_object(raw, what=what)
         faults = data.get("faults") or []
+        if not isinstance(faults, list):
+            raise BadInput(f"the faults of {what} must be a list, got {shorten(repr(faults))}")
         return cls(
-            message=data["message"],
-            faults=tuple(as_object(f, what="a fault") for f in faults)
-            if isinstance(faults, list)
-            else (),
-            usage=as_object(data.get("usage") or {}, what="usage"),
+            message=_need(data, "message", what=what),
+            faults=tuple(as_object(f, what="a fault") for f in faults),
+            usage=_part(data, "usage"),
         )
 
 
@@ -175,11 +204,16 @@ class ToolCall:
 
     @classmethod
     def from_json(cls, raw: Raw) -> "ToolCall":
-        """Read a call."""
-        data = as_object(raw, what="a tool call")
+        """Read a call.
+
+        Raises:
+            BadInput: The tool is not named.
+        """
+        what = "a tool call"
+        data = as_object(raw, what=what)
         call_id, key = data.get("call_id"), data.get("key")
         return cls(
-            tool=str(data["tool"]),
+            tool=str(_need(data, "tool", what=what)),
             args=data.get("args"),
             call_id=None if call_id is None else str(call_id),
             key=None if key is None else str(key),

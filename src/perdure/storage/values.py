@@ -5,6 +5,8 @@ or a type that the app registered; a class path in a payload is never followed.
 """
 
 import base64
+import json
+import math
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import fields, is_dataclass
 from datetime import date, datetime, time, timedelta
@@ -28,7 +30,7 @@ from langchain_core.messages import (
     ToolMessage,
 )
 from langgraph.types import Command, Interrupt, Send
-from pydantic import BaseModel
+from pydantic import BaseModel, RootModel
 
 from perdure.core.jsons import Json, JsonObject, Raw, shorten
 from perdure.errors import Unserializable
@@ -55,29 +57,45 @@ class ValueCodec:
 
     def encode(self, value: object, *, what: str) -> Json:
         """Write a value as JSON; see `perdure.core.ports.Codec`."""
-        return self._write(value, what)
+        try:
+            return self._write(value, what)
+        except RecursionError:
+            raise Unserializable(f"{what} is nested too deeply, or contains itself") from None
 
     def decode(self, data: Json) -> object:
         """Read a value back; see `perdure.core.ports.Codec`."""
-        if isinstance(data, list):
-            return [self.decode(item) for item in data]
-        if not isinstance(data, dict):
-            return data
-        tag = data.get(TAG)
-        if tag is None:
-            return {key: self.decode(item) for key, item in data.items()}
-        return self._read(str(tag), data)
+        try:
+            return self._decode(data)
+        except Unserializable:
+            raise
+        except RecursionError:
+            raise Unserializable("a value that came in is nested too deeply") from None
+        except Exception as error:  # the constructors of messages and of the app's own types
+            text = f"{type(error).__name__}: {shorten(str(error), 300)}"
+            raise Unserializable(f"a value that came in cannot be read: {text}") from error
 
     def size(self, data: Json) -> int:
         """Count the bytes of a JSON value in UTF-8."""
         try:
             return len(orjson.dumps(data))
-        except TypeError:  # integers beyond 64 bits and lone surrogates
-            return len(repr(data).encode("utf-8", "backslashreplace"))
+        except TypeError:  # integers beyond 64 bits, lone surrogates, deep nesting
+            return len(json.dumps(data))
+
+    def _decode(self, data: Json) -> object:
+        if isinstance(data, list):
+            return [self._decode(item) for item in data]
+        if not isinstance(data, dict):
+            return data
+        if TAG not in data:
+            return {key: self._decode(item) for key, item in data.items()}
+        return self._read(str(data[TAG]), data)
 
     def _write(self, value: object, path: str) -> Json:
-        if type(value) in _PLAIN:
+        kind = type(value)
+        if kind is str or value is None or kind is bool:
             return cast("Json", value)
+        if isinstance(value, int | float) and not isinstance(value, Enum):
+            return self._write_number(value, path)
         if isinstance(value, list | dict | tuple | set | frozenset):
             return self._write_group(cast("Raw", value), path)
         if isinstance(value, BaseMessage):
@@ -94,6 +112,13 @@ class ValueCodec:
             return {TAG: "tuple", "v": items}
         items.sort(key=repr)  # a set has no order of its own
         return {TAG: "set" if isinstance(value, set) else "frozenset", "v": items}
+
+    def _write_number(self, value: float, path: str) -> Json:
+        if isinstance(value, float) and not math.isfinite(value):
+            return {TAG: "float", "v": str(float(value))}  # JSON has no word for these
+        if isinstance(value, int) and value.bit_length() > _LONGEST_INT:
+            raise Unserializable(f"{path} is a whole number of {value.bit_length()} bits")
+        return value
 
     def _write_dict(self, value: dict[object, object], path: str) -> Json:
         if all(isinstance(key, str) for key in value) and TAG not in value:
@@ -112,6 +137,7 @@ class ValueCodec:
             if name == "type" or (item == info.get_default(call_default_factory=True)):
                 continue
             data[name] = self._write(item, f"{path}.{name}")
+        data.update(self._object(message.model_extra or {}, path))
         data.setdefault("content", "")
         return data
 
@@ -125,13 +151,13 @@ class ValueCodec:
                 return {TAG: kind.__name__, **self._object(parts, path)}
         if isinstance(value, Enum):
             return self._typed("enum", value, value.value, path)
-        if isinstance(value, str | int | float):
-            return cast("Json", value)  # subclasses of these carry nothing more
+        if isinstance(value, str):
+            return cast("Json", value)  # a subclass of it carries nothing more
         if isinstance(value, BaseModel):
             inner = {name: getattr(value, name) for name in type(value).model_fields}
-            return self._typed("object", value, inner, path)
+            return self._typed("object", value, inner | (value.model_extra or {}), path)
         if is_dataclass(value) and not isinstance(value, type):
-            inner = {f.name: getattr(value, f.name) for f in fields(value)}
+            inner = {f.name: getattr(value, f.name) for f in fields(value) if f.init}
             return self._typed("object", value, inner, path)
         raise _refuse(value, path)
 
@@ -151,15 +177,15 @@ class ValueCodec:
             return scalar(cast("str", body))
         if tag == "dict":
             pairs = cast("list[list[Json]]", body)
-            return {cast("str", self.decode(k)): self.decode(v) for k, v in pairs}
+            return {cast("str", self._decode(k)): self._decode(v) for k, v in pairs}
         if (group := _GROUP_NAMES.get(tag)) is not None:
-            return group(self.decode(item) for item in cast("list[Json]", body))
+            return group([self._decode(item) for item in cast("list[Json]", body)])
         if (make := _OBJECTS.get(tag)) is not None:
             return make(**self._parts(data))
         raise Unserializable(f"the tag {tag!r} is not one this version of Perdure knows")
 
     def _parts(self, data: JsonObject) -> dict[str, Raw]:
-        return {key: self.decode(item) for key, item in data.items() if key != TAG}
+        return {key: self._decode(item) for key, item in data.items() if key != TAG}
 
     def _read_typed(self, data: JsonObject) -> object:
         name = str(data.get("type"))
@@ -169,9 +195,14 @@ class ValueCodec:
                 f"a value of type {name!r} came in, which this app has not registered; "
                 f"write: perdure.Agents(types=[{name.rpartition(':')[2]}])"
             )
-        inner = self.decode(data.get("v"))
+        inner = self._decode(data.get("v"))
         if data[TAG] == "enum":
             return known(inner)
+        if issubclass(known, RootModel):
+            return cast("Raw", known).model_validate(cast("dict[str, Raw]", inner)["root"])
+        if issubclass(known, BaseModel):
+            # By field name, as it was written: an alias is for the outside.
+            return known.model_validate(inner, by_alias=False, by_name=True)
         return known(**cast("dict[str, Raw]", inner))
 
 
@@ -209,7 +240,7 @@ _SCALARS: tuple[tuple[type, str, Callable[[Raw], str]], ...] = (
     (PurePath, "path", lambda v: v.as_posix()),
 )
 _READERS: Mapping[str, Callable[[str], object]] = {
-    "bytes": base64.b64decode,
+    "bytes": lambda text: base64.b64decode(text, validate=True),
     "datetime": datetime.fromisoformat,
     "date": date.fromisoformat,
     "time": time.fromisoformat,
@@ -217,16 +248,18 @@ _READERS: Mapping[str, Callable[[str], object]] = {
     "uuid": UUID,
     "decimal": Decimal,
     "complex": complex,
+    "float": float,
     "path": PurePosixPath,
 }
-_PLAIN = (type(None), bool, int, float, str)
+_LONGEST_INT = 8192
+"""Bits. Python refuses to read or write decimal numbers much longer than this."""
 _PARTS: tuple[tuple[type, tuple[str, ...]], ...] = (
     (Command, ("graph", "update", "resume", "goto")),
     (Send, ("node", "arg")),
     (Interrupt, ("value", "id")),
     (Document, ("id", "metadata", "page_content")),
 )
-_GROUP_NAMES: Mapping[str, Callable[[Iterable[object]], object]] = {
+_GROUP_NAMES: Mapping[str, Callable[[list[object]], object]] = {
     "tuple": tuple,
     "set": set,
     "frozenset": frozenset,

@@ -9,7 +9,7 @@ from langgraph.pregel import Pregel
 from perdure.core.declared import DECLARED, Table
 from perdure.core.jsons import Raw, shorten
 from perdure.core.ports import Codec
-from perdure.errors import NameTaken, NotAGraph, PerdureError, UnknownAgent
+from perdure.errors import BadOption, NameTaken, NotAGraph, PerdureError, UnknownAgent
 from perdure.storage.values import ValueCodec
 
 Built = Pregel[Raw, Raw, Raw, Raw] | StateGraph[Raw, Raw, Raw, Raw]
@@ -38,7 +38,13 @@ class Agents:
 
         Raises:
             NameTaken: Another agent has that name.
+            BadOption: The name is missing, as in `@agents.register` without brackets.
         """
+        if not isinstance(cast("Raw", name), str) or not name:
+            raise BadOption(
+                f"an agent's name is text, got {shorten(repr(name), 60)}; "
+                'write: @agents.register("name")'
+            )
 
         def keep(build: Build) -> Build:
             if name in self._builders:

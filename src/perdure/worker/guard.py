@@ -92,5 +92,5 @@ def _is_app(frame: FrameType) -> bool:
 
 def _node() -> str:
     config = var_child_runnable_config.get()
-    name = (config or {}).get("metadata", {}).get("langgraph_node")
+    name = ((config or {}).get("metadata") or {}).get("langgraph_node")
     return f"node {name!r}" if name else "workflow code"

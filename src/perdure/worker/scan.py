@@ -10,10 +10,13 @@ import dis
 import logging
 import sys
 import sysconfig
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from types import CodeType, FunctionType, MethodType, ModuleType
+from functools import partial
+from types import CellType, CodeType, FunctionType, MethodType, ModuleType
 from typing import Literal, cast
+
+from langgraph.pregel import Pregel
 
 from perdure.core.jsons import Raw
 from perdure.errors import ImpureNode
@@ -30,23 +33,26 @@ _FORBIDDEN: Mapping[str, str] = {
     "time.time": "clock",
     "time.time_ns": "clock",
     "time.monotonic": "clock",
+    "time.monotonic_ns": "clock",
     "time.perf_counter": "clock",
+    "time.perf_counter_ns": "clock",
     "datetime.datetime.now": "clock",
     "datetime.datetime.utcnow": "clock",
     "datetime.datetime.today": "clock",
     "datetime.date.today": "clock",
     "time.sleep": "wait",
     "os.urandom": "chance",
+    "uuid.uuid1": "chance",
     **{
         f"random.{name}": "chance"
         for name in (
             "random", "randint", "choice", "choices", "sample", "shuffle", "uniform",
-            "randrange", "getrandbits", "gauss",
+            "randrange", "randbytes", "getrandbits", "gauss", "normalvariate", "expovariate",
         )
     },
     **{
         f"secrets.{name}": "chance"
-        for name in ("token_hex", "token_bytes", "token_urlsafe", "choice", "randbelow")
+        for name in ("token_hex", "token_bytes", "token_urlsafe", "choice", "randbelow", "randbits")
     },
 }  # fmt: skip
 
@@ -92,26 +98,56 @@ def scan(agents: Agents, *, guard: Guard) -> list[Finding]:
 
 
 def scan_graph(agent: str, graph: Raw) -> Iterator[Finding]:
-    """Yield what the nodes of one compiled graph call that they must not."""
-    for node, spec in cast("Mapping[str, Raw]", graph.nodes).items():
+    """Yield what the nodes and routers of one compiled graph call that they must not."""
+    for node, runnable in _runnables(graph):
         seen: set[CodeType] = set()
-        for function in _functions(spec):
-            for call, code, line in _calls(function, function.__module__, seen):
+        for function in _functions(runnable):
+            for call, code, line in _calls(function, seen):
                 yield Finding(agent=agent, node=node, call=call, file=code.co_filename, line=line)
 
 
-def _functions(spec: Raw) -> Iterator[FunctionType]:
-    """Yield the plain functions behind a node: LangGraph keeps them on its runnable."""
-    bound = getattr(spec, "bound", None)
-    for attribute in ("func", "afunc"):
-        function = _plain(getattr(bound, attribute, None))
-        if function is not None and _is_app(function.__module__):
+def _runnables(graph: Raw, inside: str = "") -> Iterator[tuple[str, Raw]]:
+    """Yield what runs in each node, the nodes of subgraphs and the routers after them too."""
+    for node, spec in cast("Mapping[str, Raw]", graph.nodes).items():
+        bound = getattr(spec, "bound", None)
+        if isinstance(bound, Pregel):
+            yield from _runnables(bound, f"{inside}{node}/")
+        else:
+            yield f"{inside}{node}", bound
+    branches = cast("Raw", getattr(getattr(graph, "builder", None), "branches", None))
+    for node, routers in cast("Mapping[str, Mapping[str, Raw]]", branches or {}).items():
+        for router in routers.values():
+            yield f"{inside}{node}", router.path
+
+
+def _functions(runnable: Raw) -> Iterator[FunctionType]:
+    """Yield the app's functions behind a node: LangGraph keeps them on its runnable.
+
+    Decorators such as LangChain's `@before_model` hold them in a function of the library.
+    """
+    found = [_plain(getattr(runnable, attribute, None)) for attribute in ("func", "afunc")]
+    seen: set[FunctionType] = set()
+    while found:
+        function = found.pop(0)
+        if function is None or function in seen:
+            continue
+        seen.add(function)
+        if _is_app(function.__module__):
             yield function
+        else:
+            found += [_plain(_content(cell)) for cell in function.__closure__ or ()]
+
+
+def _content(cell: CellType) -> Raw:
+    try:
+        return cell.cell_contents
+    except ValueError:  # not filled yet
+        return None
 
 
 def _plain(value: Raw) -> FunctionType | None:
-    while hasattr(value, "func") and not isinstance(value, FunctionType):
-        value = value.func  # functools.partial
+    while isinstance(value, partial):
+        value = cast("Raw", value).func
     if isinstance(value, MethodType):
         value = value.__func__
     if not isinstance(value, FunctionType) and callable(value):
@@ -119,19 +155,18 @@ def _plain(value: Raw) -> FunctionType | None:
     return value if isinstance(value, FunctionType) else None
 
 
-def _is_app(module: str) -> bool:
+def _is_app(module: str | None) -> bool:
     """Tell the app's own modules from the standard library and installed packages."""
+    module = module or ""
     root = module.partition(".")[0]
     if root in sys.stdlib_module_names or root == "perdure":
-        return root == "__main__"
+        return False
     file = getattr(sys.modules.get(module), "__file__", None) or ""
     paths = sysconfig.get_paths()
     return not any(file.startswith(paths[key]) for key in ("purelib", "platlib"))
 
 
-def _calls(
-    function: FunctionType, home: str, seen: set[CodeType]
-) -> Iterator[tuple[str, CodeType, int]]:
+def _calls(function: FunctionType, seen: set[CodeType]) -> Iterator[tuple[str, CodeType, int]]:
     for code in _codes(function.__code__):
         if code in seen:
             continue
@@ -142,7 +177,7 @@ def _calls(
                 yield name, code, line
             helper = _plain(value) if not path else None
             if helper is not None and _is_app(helper.__module__):
-                yield from _calls(helper, home, seen)
+                yield from _calls(helper, seen)
 
 
 def _codes(code: CodeType) -> Iterator[CodeType]:
@@ -161,14 +196,12 @@ def _references(
     none: tuple[str, ...] = ()
     line = code.co_firstlineno
     for step in dis.get_instructions(code):
-        line = (
-            step.starts_line if isinstance(step.starts_line, int) and step.starts_line > 1 else line
-        )
         if step.opname in ("LOAD_GLOBAL", "LOAD_NAME"):
             if path is not None:
                 yield value, path, line
             value = names.get(str(step.argval))
             path = none
+            line = (step.positions and step.positions.lineno) or line
         elif step.opname in ("LOAD_ATTR", "LOAD_METHOD") and path is not None:
             path += (str(step.argval),)
         elif step.opname not in ("CACHE", "PRECALL", "PUSH_NULL", "EXTENDED_ARG"):
@@ -185,11 +218,13 @@ def _name(value: Raw, path: tuple[str, ...]) -> str:
             root = owner.__name__ if isinstance(owner, ModuleType) else _class_name(owner)
             return f"{root}.{attribute}"
     module, name = getattr(value, "__module__", None), getattr(value, "__name__", None)
-    if module is None and isinstance(getattr(value, "__self__", None), object):
-        module = type(cast("Callable[..., Raw]", value)).__module__ if value is None else None
     bound = getattr(value, "__self__", None)
-    if bound is not None and type(bound).__module__ == "random":
+    if isinstance(bound, type):
+        module = _class_name(bound)  # now = datetime.now
+    elif type(bound).__module__ == "random":
         module = "random"
+    elif isinstance(bound, ModuleType):
+        module = "os" if bound.__name__ in ("posix", "nt") else bound.__name__
     return f"{module}.{name}" if module and name else ""
 
 

@@ -7,6 +7,7 @@ from typing import cast
 from temporalio import workflow
 from temporalio.exceptions import ApplicationError, is_cancelled_exception
 
+from perdure.core.causes import as_cause, words
 from perdure.core.jsons import Json, Raw, shorten
 from perdure.core.names import AGENT_WORKFLOW
 from perdure.core.wire import run_input
@@ -26,7 +27,7 @@ class AgentWorkflow:
         self._view = open_doors()
 
     @workflow.run
-    async def run(self, start: Raw = None) -> Raw:
+    async def run(self, start: Raw = None, *_: Raw) -> Raw:
         """Run the agent; returns the graph's output as JSON.
 
         Whatever goes wrong fails the run with its cause: an exception that left this method as
@@ -42,9 +43,11 @@ class AgentWorkflow:
                 self._view.end("cancelled")
                 raise
             self._view.end("failed")
-            raise as_failure(error) from error
-        except asyncio.CancelledError:
+            raise as_failure(error) from as_cause(error)
+        except asyncio.CancelledError as error:
             self._view.end("cancelled")
+            if workflow.cancellation_reason() is None:
+                raise as_failure(RuntimeError("a node raised CancelledError")) from error
             raise
         self._view.end("done")
         return output
@@ -65,7 +68,7 @@ def as_failure(error: Exception) -> ApplicationError:
     """Turn an exception into a failure that ends the run, with a stable type."""
     if isinstance(error, PerdureError):
         return ApplicationError(str(error), type=error.code, non_retryable=True)
-    text = f"{type(error).__name__}: {shorten(str(error), 600)}"
+    text = f"{type(error).__name__}: {words(error)}"
     return ApplicationError(text, type="unexpected", non_retryable=True)
 
 

@@ -15,7 +15,8 @@ from perdure.core.approvals import (
     check_terms,
     parse_decision,
 )
-from perdure.core.jsons import Json, JsonObject
+from perdure.core.jsons import Json, JsonObject, as_object, plain
+from perdure.errors import BadDecision
 from perdure.workflow.current import Run, need_run
 from perdure.workflow.dialects import question_value
 
@@ -40,12 +41,19 @@ def ask(
     fails, as `on_deadline` says). As plain LangGraph, resume with
     `Command(resume={"type": "approve", "by": "ann"})`.
 
+    What is no decision is refused: the node interrupts again, with the reason as `refused`.
+
     Raises:
         BadOption: The terms cannot be met.
-        BadDecision: Plain LangGraph was resumed with something that is no decision.
     """
-    check_terms(within=within, allowed=allowed, reminders=reminders)
-    answer = interrupt(
+    check_terms(
+        within=within,
+        allowed=allowed,
+        on_deadline=on_deadline,
+        reminders=reminders,
+        approvers=approvers,
+    )
+    return interrupt_for(
         question_value(
             title=title,
             action=action,
@@ -58,7 +66,19 @@ def ask(
             approvers=approvers,
         )
     )
-    return parse_decision(answer)
+
+
+def interrupt_for(question: JsonObject) -> Decision:
+    """Interrupt as plain LangGraph does, until the answer is a decision.
+
+    LangGraph keeps every answer of a node, so a wrong one that raised would fail the thread
+    each time it is resumed.
+    """
+    while True:
+        try:
+            return parse_decision(interrupt(question))
+        except BadDecision as refusal:
+            question = {**question, "refused": str(refusal)}
 
 
 async def ask_person(
@@ -97,13 +117,13 @@ async def ask_here(
     """Ask and wait in place, without starting the node again; outside a run, interrupt."""
     if run is None:
         value = terms_value(title, action=action, args=args, terms=terms, text=text)
-        return parse_decision(interrupt(value))
+        return interrupt_for(value)
     now = workflow.now()
     question = Question(
         id=call_id or f"ask-{workflow.uuid4().hex[:12]}",
         title=title,
         action=action,
-        args=args,
+        args=None if args is None else as_object(plain(args), what="args"),
         text=text,
         allowed=terms.allowed,
         asked_at=now,

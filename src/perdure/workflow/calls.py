@@ -1,5 +1,6 @@
 """One model call, one tool call: an activity with every time limit set. Workflow side."""
 
+import asyncio
 from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from typing import cast
@@ -7,7 +8,12 @@ from typing import cast
 from langchain_core.messages import AIMessage, BaseMessage, HumanMessage, ToolMessage
 from temporalio import workflow
 from temporalio.common import RetryPolicy
-from temporalio.exceptions import ActivityError, ApplicationError, TimeoutType
+from temporalio.exceptions import (
+    ActivityError,
+    ApplicationError,
+    TimeoutType,
+    is_cancelled_exception,
+)
 from temporalio.exceptions import TimeoutError as CallTimeout
 from temporalio.workflow import ActivityCancellationType
 
@@ -25,6 +31,9 @@ from perdure.workflow.packing import (
     unpack_model_reply,
     with_parsed,
 )
+
+_SHUTDOWN = "WorkerShutdown"
+"""What Temporal's SDK calls an attempt that ended because its worker was stopped."""
 
 
 async def call_model(
@@ -53,6 +62,8 @@ async def call_model(
                 MODEL_ACTIVITY, packed, limits, summary=model_summary(name, turn, repair)
             )
         except ActivityError as error:
+            if is_cancelled_exception(error):
+                raise
             raise ModelFailed(_explain(f"model {name!r}", error, limits)) from error
         message, reply = unpack_model_reply(run.host.codec, raw)
         run.add_usage(reply.usage)
@@ -91,6 +102,8 @@ async def call_tool(
             raise EffectUnknown(
                 f"{text}. It may have happened (key {key!r}); look before trying again"
             ) from error
+        if is_cancelled_exception(error):
+            raise
         raise ToolFailed(text) from error
     return run.host.codec.decode(raw)
 
@@ -105,7 +118,9 @@ async def _execute(
     effect: bool = False,
 ) -> Raw:
     wait = ActivityCancellationType.WAIT_CANCELLATION_COMPLETED
-    return await workflow.execute_activity(
+    task = asyncio.current_task()
+    asked = task.cancelling() if task is not None else 0
+    result: Raw = await workflow.execute_activity(
         activity,
         packed,
         start_to_close_timeout=limits.timeout,
@@ -115,6 +130,10 @@ async def _execute(
         cancellation_type=wait if effect else ActivityCancellationType.TRY_CANCEL,
         summary=summary,
     )
+    if task is not None and task.cancelling() > asked:
+        # The effect came to its end, which swallowed the cancel; nothing more may begin.
+        raise asyncio.CancelledError
+    return result
 
 
 def retry_policy(retry: Retry, *, once: bool = False) -> RetryPolicy:
@@ -140,7 +159,8 @@ def _key(position: int, call_id: str | None) -> str:
 def _explain(subject: str, error: ActivityError, limits: CallOptions) -> str:
     cause = error.cause
     if isinstance(cause, ApplicationError):
-        return f"{subject}: {cause.message}"
+        told = cause.message
+        return told if told.startswith(subject) else f"{subject}: {told}"
     if isinstance(cause, CallTimeout):
         kind = cause.type
         if kind == TimeoutType.HEARTBEAT:
@@ -158,7 +178,9 @@ def _span(value: timedelta) -> str:
 
 def _is_unknown(error: ActivityError) -> bool:
     cause = error.cause
-    if isinstance(cause, CallTimeout):
+    if isinstance(cause, CallTimeout) or is_cancelled_exception(error):
+        return True
+    if isinstance(cause, ApplicationError) and cause.type == _SHUTDOWN:
         return True
     details = cause.details if isinstance(cause, ApplicationError) else ()
     first = details[0] if details else None

@@ -1,7 +1,7 @@
 """What belongs to one run, hung on the run's own event loop."""
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import dataclass, field
 from typing import cast
 
@@ -14,6 +14,7 @@ from perdure.core.wire import RunInput
 from perdure.errors import Incompatible, NotInRun
 from perdure.workflow.desk import Desk
 from perdure.workflow.saver import Saver
+from perdure.workflow.taming import Tamed, tame
 
 _ATTRIBUTE = "perdure_run"
 
@@ -54,7 +55,8 @@ def prepare(host: Host) -> Callable[[WorkflowInstance], None]:
 
     LangChain hands every sync callable (routers, nodes, parsers) to the loop's
     `run_in_executor`, which Temporal's loop lacks. Ours calls it at once, on the loop itself:
-    a workflow has no threads, and the order of calls stays the same on replay.
+    a workflow has no threads, and the order of calls stays the same on replay. What no code
+    catches, such as `SystemExit`, is tamed on its way out of a task or a sync callable.
     """
 
     def hang(instance: WorkflowInstance) -> None:
@@ -64,13 +66,20 @@ def prepare(host: Host) -> Callable[[WorkflowInstance], None]:
             future = loop.create_future()
             try:
                 future.set_result(call(*args))
-            except StopIteration as error:
+            except (StopIteration, GeneratorExit) as error:
                 future.set_exception(RuntimeError(f"a sync callable raised {error!r}"))
             except BaseException as error:  # noqa: BLE001 - it belongs to who awaits the future
-                future.set_exception(error)
+                future.set_exception(tame(error))
             return future
 
+        create_task = loop.create_task
+
+        def create_tamed_task(coro: Raw, **options: Raw) -> Raw:
+            tamed = Tamed(cast("Raw", coro)) if isinstance(coro, Coroutine) else coro
+            return create_task(tamed, **options)
+
         loop.run_in_executor = run_in_executor
+        loop.create_task = create_tamed_task
         setattr(loop, _ATTRIBUTE, Run(host=host))
 
     return hang

@@ -1,6 +1,7 @@
 """The approvals of one run: ask, wait, remind, give up at the deadline. Workflow side."""
 
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 
@@ -32,6 +33,7 @@ class Desk:
         Raises:
             ApprovalExpired: The deadline passed and the question says `on_deadline="fail"`.
         """
+        question = self.docket.distinct(question)
         self.docket = self.docket.ask(question)
         if schema is not None:
             self.schemas[question.id] = schema
@@ -50,17 +52,15 @@ class Desk:
         left = question.asked_at + moment - workflow.now()
         if left <= timedelta(0):
             return self._find(question) is not None
-        try:
+        with suppress(TimeoutError):  # a decision may have come in the same moment
             await workflow.wait_condition(
                 lambda: self._find(question) is not None, timeout=left, timeout_summary=summary
             )
-        except TimeoutError:
-            return False
-        return True
+        return self._find(question) is not None
 
     def _find(self, question: Question) -> Decision | None:
         for asked, decision in self.docket.decided:
-            if asked.id == question.id and asked.asked_at == question.asked_at:
+            if asked.id == question.id:
                 return decision
         return None
 

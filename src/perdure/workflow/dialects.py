@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import cast
 
-from perdure.core.approvals import CHOICES, Choice, Decision, OnDeadline, Question
-from perdure.core.jsons import Json, JsonObject, Raw, shorten
+from perdure.core.approvals import CHOICES, Approve, Choice, Decision, OnDeadline, Question
+from perdure.core.jsons import Json, JsonObject, Raw, as_object, plain, shorten
 
 MARK = "perdure_question"
 FREE_WITHIN = timedelta(hours=24)
@@ -65,60 +65,93 @@ def read_interrupt(value: Raw, *, id: str, now: datetime, node: str | None = Non
     """Read the value of an interrupt. Never fails: what is not understood is free-form."""
     if isinstance(value, Mapping):
         data: Mapping[str, Raw] = cast("Raw", value)
-        if MARK in data:
-            return Asked(question=_own(data, id=id, now=now, node=node), form="perdure")
-        requests = cast("Raw", data.get("action_requests"))
-        if isinstance(requests, list) and len(cast("Raw", requests)) == 1:
-            return Asked(question=_batched(data, id=id, now=now, node=node), form="langchain")
-    question = Question(
+        for read, form in ((_own, "perdure"), (_batched, "langchain")):
+            try:
+                question = read(data, id=id, now=now, node=node)
+            except Exception:  # noqa: BLE001, S112 - a value of another shape is free-form
+                continue
+            return Asked(question=question, form=form)
+    return Asked(question=_free(value, id=id, now=now, node=node), form="free")
+
+
+def _own(data: Mapping[str, Raw], *, id: str, now: datetime, node: str | None) -> Question:
+    action, args = data.get("action"), data.get("args")
+    terms = Approve(
+        within=timedelta(seconds=_or(data.get("within"), 86400.0)),
+        allowed=tuple(_list(data.get("allowed"))) or CHOICES,
+        on_deadline=_or(data.get("on_deadline"), "expire"),
+        reminders=tuple(timedelta(seconds=s) for s in _list(data.get("reminders"))),
+        approvers=tuple(_list(data.get("approvers"))),
+    )
+    return Question(
         id=id,
-        title=shorten(value if isinstance(value, str) else repr(value)),
-        text=value if isinstance(value, str) else "",
+        title=_text(data[MARK]),
+        action=None if action is None else _text(action),
+        args=None if args is None else as_object(plain(args), what="args"),
+        text=_text(_or(data.get("text"), "")),
+        allowed=terms.allowed,
+        asked_at=now,
+        deadline=now + terms.within,
+        on_deadline=terms.on_deadline,
+        reminders=terms.reminders,
+        approvers=terms.approvers,
+        node=node,
+    )
+
+
+def _batched(data: Mapping[str, Raw], *, id: str, now: datetime, node: str | None) -> Question:
+    (request,) = _list(data["action_requests"])
+    name = _text(request["name"])
+    configs = _list(data.get("review_configs"))
+    named = configs[0].get("allowed_decisions") if configs else None
+    allowed: tuple[Choice, ...] = tuple(c for c in CHOICES if c in _list(named))
+    return Question(
+        id=id,
+        title=f"tool: {name}",
+        action=name,
+        args=as_object(plain(request.get("args") or {}), what="args"),
+        text=_text(_or(request.get("description"), "")),
+        allowed=allowed or CHOICES,
+        asked_at=now,
+        deadline=now + FREE_WITHIN,
+        on_deadline="reject",
+        node=node,
+    )
+
+
+def _free(value: Raw, *, id: str, now: datetime, node: str | None) -> Question:
+    try:
+        words = value if isinstance(value, str) else repr(value)
+    except Exception:  # noqa: BLE001 - the app's own __repr__ is no reason to stop a run
+        words = f"a {type(value).__name__}"
+    return Question(
+        id=id,
+        title=shorten(words),
+        text=words,
         allowed=("respond",),
         asked_at=now,
         deadline=now + FREE_WITHIN,
         on_deadline="fail",
         node=node,
     )
-    return Asked(question=question, form="free")
 
 
-def _own(data: Mapping[str, Raw], *, id: str, now: datetime, node: str | None) -> Question:
-    return Question(
-        id=id,
-        title=str(data[MARK]),
-        action=data.get("action"),
-        args=data.get("args"),
-        text=str(data.get("text") or ""),
-        allowed=tuple(cast("list[Choice]", data.get("allowed") or list(CHOICES))),
-        asked_at=now,
-        deadline=now + timedelta(seconds=float(data.get("within") or 86400.0)),
-        on_deadline=data.get("on_deadline") or "expire",
-        reminders=tuple(
-            timedelta(seconds=float(s)) for s in cast("list[float]", data.get("reminders") or [])
-        ),
-        approvers=tuple(cast("list[str]", data.get("approvers") or [])),
-        node=node,
-    )
+def _or(value: Raw, default: Raw) -> Raw:
+    return default if value is None else value
 
 
-def _batched(data: Mapping[str, Raw], *, id: str, now: datetime, node: str | None) -> Question:
-    request = cast("Mapping[str, Raw]", data["action_requests"][0])
-    configs = cast("list[Mapping[str, Raw]]", data.get("review_configs") or [{}])
-    allowed = tuple(c for c in configs[0].get("allowed_decisions") or CHOICES if c in CHOICES)
-    name = str(request.get("name"))
-    return Question(
-        id=id,
-        title=f"tool: {name}",
-        action=name,
-        args=request.get("args"),
-        text=str(request.get("description") or ""),
-        allowed=cast("tuple[Choice, ...]", allowed),
-        asked_at=now,
-        deadline=now + FREE_WITHIN,
-        on_deadline="reject",
-        node=node,
-    )
+def _list(value: Raw) -> list[Raw]:
+    if value is None:
+        return []
+    if isinstance(value, list | tuple):
+        return list(cast("list[Raw]", value))
+    raise TypeError(type(value).__name__)
+
+
+def _text(value: Raw) -> str:
+    if isinstance(value, str):
+        return value
+    raise TypeError(type(value).__name__)
 
 
 def _langchain(question: Question, decision: Decision) -> JsonObject:

@@ -6,7 +6,6 @@ from datetime import timedelta
 from typing import cast
 
 from langchain_core.runnables import RunnableConfig
-from langgraph.errors import GraphBubbleUp
 from langgraph.pregel import Pregel
 from langgraph.types import Command, Interrupt
 from langsmith import run_helpers
@@ -14,10 +13,12 @@ from temporalio import workflow
 from temporalio.exceptions import FailureError, is_cancelled_exception
 
 from perdure.core.approvals import Decision, Question
-from perdure.core.jsons import Json, Raw, shorten
+from perdure.core.causes import as_cause, words
+from perdure.core.jsons import Json, Raw
 from perdure.errors import NodeFailed, PerdureError, Refused
 from perdure.workflow.current import Run, need_run
 from perdure.workflow.dialects import Asked, read_interrupt
+from perdure.workflow.taming import tame
 
 INTERRUPT = "__interrupt__"
 Graph = Pregel[Raw, Raw, Raw, Raw]
@@ -53,12 +54,13 @@ async def run_graph(graph: str | Graph, input: Raw, *, config: RunnableConfig | 
 async def _invoke(graph: Graph, payload: Raw, where: RunnableConfig) -> Raw:
     try:
         return await graph.ainvoke(payload, where, durability="sync")
-    except (PerdureError, FailureError, GraphBubbleUp):
+    except (PerdureError, FailureError):
         raise
-    except Exception as error:
-        if is_cancelled_exception(error):
+    except BaseException as error:
+        tamed = tame(error)
+        if not isinstance(tamed, Exception) or is_cancelled_exception(tamed):
             raise
-        raise NodeFailed(_explain(error)) from error
+        raise NodeFailed(_explain(tamed)) from as_cause(error)
 
 
 async def _pauses(
@@ -130,7 +132,7 @@ def _config(run: Run, config: RunnableConfig | None) -> RunnableConfig:
 def _explain(error: Exception) -> str:
     """Name the node that raised; LangGraph notes it on the exception."""
     notes = [n for n in getattr(error, "__notes__", ()) if n.startswith("During task with name")]
-    text = f"{type(error).__name__}: {shorten(str(error), 600)}"
+    text = f"{type(error).__name__}: {words(error)}"
     if not notes:
         return f"the graph failed: {text}"
     return f"node {notes[0].split(chr(39))[1]!r} failed: {text}"

@@ -7,7 +7,9 @@ objects to workflow code. The runner is found by its name there, so it is a plai
 from collections.abc import Callable
 from typing import cast
 
+from temporalio.exceptions import ApplicationError
 from temporalio.worker import (
+    ExecuteWorkflowInput,
     Interceptor,
     UnsandboxedWorkflowRunner,
     WorkflowInboundInterceptor,
@@ -17,7 +19,9 @@ from temporalio.worker import (
 
 from perdure.core.jsons import Raw
 from perdure.core.ports import Host
+from perdure.errors import PerdureError
 from perdure.workflow.current import prepare
+from perdure.workflow.pace import keep_pace
 
 EXTERN = "perdure_host"
 
@@ -34,7 +38,19 @@ class LendHost(Interceptor):
         """Add the host to what workflow code may reach."""
         externs = cast("dict[str, Callable[[], Host]]", input.unsafe_extern_functions)
         externs[EXTERN] = lambda: self._host
-        return None
+        return NameFailures
+
+
+class NameFailures(WorkflowInboundInterceptor):
+    """Give a failure that leaves a workflow the stable code of its class as its type."""
+
+    async def execute_workflow(self, input: ExecuteWorkflowInput) -> Raw:
+        """Run the workflow."""
+        try:
+            return await super().execute_workflow(input)
+        except PerdureError as error:
+            text = str(error)
+            raise ApplicationError(text, type=error.code, non_retryable=True) from error
 
 
 class Runner(UnsandboxedWorkflowRunner):
@@ -50,4 +66,5 @@ class Runner(UnsandboxedWorkflowRunner):
         lend = cast("Callable[[], Host] | None", det.extern_functions.get(EXTERN))
         if lend is not None:
             prepare(lend())(instance)
+        keep_pace(instance)
         return instance

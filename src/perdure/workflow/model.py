@@ -14,14 +14,17 @@ from langchain_core.messages import AIMessage, AIMessageChunk, BaseMessage
 from langchain_core.outputs import ChatGeneration, ChatGenerationChunk, ChatResult
 from langchain_core.runnables import Runnable
 from langchain_core.tools import BaseTool
-from pydantic import BaseModel, SecretStr
+from pydantic import BaseModel, PrivateAttr
 
 from perdure.core.declared import DECLARED, Declaration
-from perdure.core.jsons import Raw
+from perdure.core.jsons import Raw, shorten
 from perdure.core.options import Override, Retry
 from perdure.errors import BadOption, MissingExtra, SyncCall, UnknownModel
 from perdure.workflow.calls import call_model
 from perdure.workflow.current import current_run
+from perdure.workflow.identity import identity_of
+
+_EXTRAS = ("anthropic", "openai")
 
 
 def model(
@@ -45,28 +48,40 @@ def model(
     wrong with its answer.
 
     Raises:
-        NameTaken: Another model has that name.
-        BadOption: `settings` were given with a model object.
+        NameTaken: Another model, or the same with other options, has that name.
+        BadOption: `settings` were given with a model object, or `spec` is no model.
     """
+    if not isinstance(cast("Raw", spec), str | BaseChatModel) or not spec:
+        raise BadOption(
+            f"{shorten(repr(spec), 60)}: a model is a name like 'anthropic:claude-sonnet-4-6' or a "
+            "chat model; bind tools and settings to what perdure.model() returns"
+        )
     override = Override(timeout=timeout, heartbeat=heartbeat, retry=retry, repairs=repairs)
     if isinstance(spec, str):
         chosen = name or spec
-        identity: object = (spec, tuple(sorted((k, repr(v)) for k, v in settings.items())))
+        told = tuple(sorted((k, repr(v)) for k, v in settings.items()))
+        identity: object = (spec, told, override)
         build = _builder(spec, settings)
         DECLARED.add(
             Declaration(
                 kind="model", name=chosen, identity=identity, build=build, override=override
             )
         )
-        return NamedModel(declared=chosen)
+        return NamedModel.of(chosen)
     if settings:
         raise BadOption(
             f"{', '.join(settings)}: settings go with a model's name; set them on the object"
         )
     inner = spec
     chosen = name or _default_name(inner)
+    if isinstance(inner, Intercepted | NamedModel):
+        raise BadOption(f"model {chosen!r} is a perdure.model already; use it as it is")
     entry = Declaration(
-        kind="model", name=chosen, identity=_identity(inner), build=lambda: inner, override=override
+        kind="model",
+        name=chosen,
+        identity=(identity_of(inner), override),
+        build=lambda: inner,
+        override=override,
     )
     return twin(DECLARED.add(entry), inner)
 
@@ -75,6 +90,20 @@ class NamedModel(BaseChatModel):
     """A model known by name; the provider's class is loaded when it is first needed."""
 
     declared: str
+    _made: bool = PrivateAttr(default=False)
+
+    @classmethod
+    def of(cls, declared: str) -> "NamedModel":
+        """Make a stand-in for a declared model."""
+        made = cls(declared=declared)
+        made._made = True
+        return made
+
+    def __getattribute__(self, name: str) -> Raw:
+        # LangChain reads the profile while it makes a model, which must not load the provider.
+        if name == "profile" and self._made:
+            return self._twin().profile
+        return super().__getattribute__(name)
 
     @property
     def _llm_type(self) -> str:
@@ -186,8 +215,6 @@ def twin(entry: Declaration, inner: BaseChatModel) -> BaseChatModel:
     Everything that does no I/O (binding tools, structured output, profile, type checks by
     middleware) stays the provider's own code.
     """
-    if isinstance(inner, Intercepted | NamedModel):
-        raise BadOption(f"model {entry.name!r} is a perdure.model already; use it as it is")
     kind = _twin_class(type(inner), entry.name)
     copy = kind.__new__(kind)
     for attribute in ("__dict__", "__pydantic_extra__", "__pydantic_private__"):
@@ -261,9 +288,9 @@ def _builder(spec: str, settings: dict[str, Raw]) -> Callable[[], BaseChatModel]
             return cast("BaseChatModel", init_chat_model(spec, **settings))
         except ImportError as error:
             extra = spec.partition(":")[0]
+            mend = f"; try: pip install 'perdure[{extra}]'" if extra in _EXTRAS else ""
             raise MissingExtra(
-                f"model {spec!r} needs a package that is not installed ({error}); "
-                f"try: pip install 'perdure[{extra}]'"
+                f"model {spec!r} needs a package that is not installed ({error}){mend}"
             ) from error
 
     return build
@@ -273,14 +300,3 @@ def _default_name(inner: BaseChatModel) -> str:
     label = getattr(inner, "model_name", None) or getattr(inner, "model", None)
     kind = type(inner).__name__
     return f"{kind}:{label}" if isinstance(label, str) else kind
-
-
-def _identity(inner: BaseChatModel) -> object:
-    """Compare two models by class and plain settings; clients and callbacks do not count."""
-    plain = (str, int, float, bool, SecretStr, type(None))
-    settings = tuple(
-        (name, repr(value))
-        for name in sorted(type(inner).model_fields)
-        if isinstance(value := getattr(inner, name), plain)
-    )
-    return (f"{type(inner).__module__}.{type(inner).__qualname__}", settings)

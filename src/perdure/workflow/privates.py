@@ -13,7 +13,13 @@ from typing import cast
 from uuid import UUID
 
 from temporalio import workflow
-from temporalio.worker import UnsandboxedWorkflowRunner
+from temporalio.bridge.proto.workflow_activation import (
+    RemoveFromCache,
+    WorkflowActivation,
+    WorkflowActivationJob,
+)
+from temporalio.bridge.proto.workflow_completion import WorkflowActivationCompletion
+from temporalio.worker import UnsandboxedWorkflowRunner, Worker
 from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner
 
 from perdure.core.jsons import Raw
@@ -50,7 +56,7 @@ def check() -> None:
         f"{module}.{name}"
         for name, modules in PRIVATE_NAMES.items()
         for module in modules
-        if not callable(getattr(importlib.import_module(module), name, None))
+        if not callable(_find(module, name))
     ]
     if not callable(getattr(UnsandboxedWorkflowRunner, "create_instance", None)):
         gone.append("temporalio.worker.UnsandboxedWorkflowRunner.create_instance")
@@ -61,6 +67,13 @@ def check() -> None:
             f"this version of LangGraph, LangChain or Temporal lacks {', '.join(gone)}; "
             "install the versions of Perdure's constraints.txt, or a newer Perdure"
         )
+
+
+def _find(module: str, name: str) -> Raw:
+    try:
+        return getattr(importlib.import_module(module), name, None)
+    except ImportError:
+        return None
 
 
 def install() -> None:
@@ -113,3 +126,19 @@ def _uuid6(node: int | None = None, clock_seq: int | None = None) -> UUID:
     high = ((tick >> 12) & 0xFFFFFFFFFFFF) << 80 | (tick & 0x0FFF) << 64
     # RFC 9562: version 6 in bits 76-79, variant 0b10 in bits 62-63; Python's UUID knows 1 to 5.
     return UUID(int=high | 6 << 76 | 0b10 << 62 | sequence << 48 | host)
+
+
+def evict(worker: Worker) -> None:
+    """End the runs that a stopped worker holds in memory. Runs on the worker, in a thread.
+
+    The SDK merely drops them; LangGraph's suspended generators then end whenever garbage is
+    collected, in another run's loop or at exit, and complain.
+    """
+    job = WorkflowActivationJob(remove_from_cache=RemoveFromCache())
+    inner = cast("Raw", getattr(worker, "_workflow_worker", None))
+    held = cast("dict[str, Raw]", getattr(inner, "_running_workflows", {}))
+    for run_id, running in held.items():
+        running.activate(WorkflowActivation(run_id=run_id, jobs=[job]))
+
+
+__all__ = ["WorkflowActivation", "WorkflowActivationCompletion", "check", "evict", "install"]

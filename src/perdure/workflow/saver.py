@@ -41,7 +41,9 @@ class Saver(BaseCheckpointSaver[int]):
         if wanted and wanted != held.checkpoint["id"]:
             return None
         writes = self._writes.get((*place, held.checkpoint["id"]), {})
-        return held._replace(pending_writes=list(writes.values()))
+        return held._replace(
+            checkpoint=_copy(held.checkpoint), pending_writes=list(writes.values())
+        )
 
     def put(
         self,
@@ -56,13 +58,10 @@ class Saver(BaseCheckpointSaver[int]):
         held = self._checkpoints.get(place)
         if held is not None and held.checkpoint["id"] != checkpoint["id"]:
             self._writes.pop((*place, held.checkpoint["id"]), None)
-        kept = cast(
-            "Checkpoint", {**checkpoint, "channel_values": dict(checkpoint["channel_values"])}
-        )
         own = _config(place, checkpoint["id"])
         self._checkpoints[place] = CheckpointTuple(
             config=own,
-            checkpoint=kept,
+            checkpoint=_copy(checkpoint),
             metadata=metadata,
             parent_config=_config(place, parent) if parent else None,
         )
@@ -136,6 +135,18 @@ class Saver(BaseCheckpointSaver[int]):
 
 def _configurable(config: RunnableConfig) -> dict[str, Raw]:
     return config.get("configurable", {})
+
+
+def _copy(checkpoint: Checkpoint) -> Checkpoint:
+    """Copy what LangGraph changes in place: a mere look at the state marks tasks as seen."""
+    seen = checkpoint["versions_seen"]
+    parts: dict[str, Raw] = {
+        **checkpoint,
+        "channel_values": dict(checkpoint["channel_values"]),
+        "channel_versions": dict(checkpoint["channel_versions"]),
+        "versions_seen": {node: dict(versions) for node, versions in seen.items()},
+    }
+    return cast("Checkpoint", parts)
 
 
 def _place(config: RunnableConfig) -> Place:

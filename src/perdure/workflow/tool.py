@@ -14,19 +14,23 @@ from langchain_core.messages.tool import ToolOutputMixin
 from langchain_core.runnables import RunnableConfig
 from langchain_core.tools import BaseTool
 from langchain_core.tools import tool as make_tool
-from langgraph.types import interrupt
 
-from perdure.core.approvals import Approve, Decision, parse_decision
+from perdure.core.approvals import Approve, Decision
 from perdure.core.declared import DECLARED, Declaration
-from perdure.core.jsons import Json, JsonObject, Raw
+from perdure.core.jsons import Json, JsonObject, Raw, shorten
 from perdure.core.options import Override, Retry
 from perdure.core.summaries import tool_summary
 from perdure.errors import BadOption, NotAllowed, NotInRun, SyncCall
-from perdure.workflow.asking import ask_here, terms_value
+from perdure.workflow.asking import ask_here, interrupt_for, terms_value
 from perdure.workflow.calls import call_tool
 from perdure.workflow.current import Run, current_run
+from perdure.workflow.identity import identity_of, identity_of_call
 
 _PENDING: ContextVar[tuple[Raw, str | None, int] | None] = ContextVar("perdure_call", default=None)
+
+
+_ONLY = "__arg1"
+"""What models call the one argument of LangChain's `Tool`."""
 
 
 def tool(
@@ -52,7 +56,10 @@ def tool(
 
     Raises:
         NameTaken: Another tool has that name.
+        BadOption: `spec` is no function and no tool.
     """
+    if not isinstance(spec, BaseTool) and (not callable(spec) or isinstance(spec, type)):
+        raise BadOption(f"{shorten(repr(spec), 60)}: a tool is made of a function or a BaseTool")
     inner = spec if isinstance(spec, BaseTool) else make_tool(spec)
     if isinstance(inner, InterceptedTool):
         raise BadOption(f"tool {inner.name!r} is a perdure.tool already; use it as it is")
@@ -96,8 +103,7 @@ class InterceptedTool:
                 "make the node `async def` and write `await tool.ainvoke(...)`"
             )
         if entry.approve is not None:
-            answer = interrupt(_value(entry, cast("BaseTool", self), tool_input))
-            decision = parse_decision(answer)
+            decision = interrupt_for(_value(entry, cast("BaseTool", self), tool_input))
             if decision.type not in ("approve", "edit"):
                 return _refusal(entry.name, decision, tool_call_id)
             tool_input = _edited(cast("BaseTool", self), tool_input, decision)
@@ -188,8 +194,10 @@ def _value(entry: Declaration, tool: BaseTool, tool_input: str | dict[str, Raw])
 
 
 def _shown(tool: BaseTool, tool_input: str | dict[str, Raw]) -> dict[str, Json]:
-    args = tool_input if isinstance(tool_input, dict) else {"input": tool_input}
-    return {name: value for name, value in args.items() if name in tool.args or len(args) == 1}
+    if not isinstance(tool_input, dict):
+        return {next(iter(tool.args), "input"): tool_input}
+    known = {*tool.args, _ONLY}
+    return {name: value for name, value in tool_input.items() if name in known}
 
 
 def _schema(inner: BaseTool) -> JsonObject:
@@ -240,5 +248,5 @@ def _parent(self: InterceptedTool) -> BaseTool:
 
 
 def _identity(inner: BaseTool) -> object:
-    call = getattr(inner, "coroutine", None) or getattr(inner, "func", None) or type(inner)
-    return (getattr(call, "__module__", ""), getattr(call, "__qualname__", repr(call)))
+    call = getattr(inner, "coroutine", None) or getattr(inner, "func", None)
+    return identity_of(inner) if call is None else identity_of_call(call)

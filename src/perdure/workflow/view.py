@@ -1,8 +1,11 @@
 """What an operator sees of a run: details in Markdown, search attributes, memo."""
 
+from textwrap import indent
+
 from temporalio import workflow
 from temporalio.common import SearchAttributeKey
 
+from perdure.core.approvals import Question
 from perdure.core.jsons import Json, JsonObject
 from perdure.core.names import (
     AGENT_ATTRIBUTE,
@@ -18,6 +21,10 @@ _AGENT = SearchAttributeKey.for_keyword(AGENT_ATTRIBUTE)
 _STATUS = SearchAttributeKey.for_keyword(STATUS_ATTRIBUTE)
 _TENANT = SearchAttributeKey.for_keyword(TENANT_ATTRIBUTE)
 _WAITING = SearchAttributeKey.for_int(WAITING_ATTRIBUTE)
+DETAILS = 18_000
+"""Characters of all details; Temporal takes 20 kB."""
+LONGEST = 4000
+"""Characters of one text in the details."""
 MEMO_LIMIT = 16_384
 """Bytes of open questions that the memo repeats; larger ones are read by query."""
 
@@ -104,9 +111,19 @@ class View:
             ]
             if reminded := run.desk.reminded.get(question.id):
                 lines.append(f"- reminders so far: {reminded}")
+            lines += _arguments(question)
             if question.text:
-                lines += ["", question.text[:4000]]
+                lines += ["", question.text[:LONGEST]]
         for question, decision in run.desk.docket.decided:
             when = decision.at.isoformat(timespec="seconds") if decision.at else ""
             lines.append(f"- {question.title}: **{decision.type}** by {decision.by} {when}")
-        return "\n".join(lines)
+        return "\n".join(lines)[:DETAILS]
+
+
+def _arguments(question: Question) -> list[str]:
+    """Show what is being approved, as code: nothing in it can pass for our own Markdown."""
+    lines: list[str] = []
+    for name, value in (question.args or {}).items():
+        text = value if isinstance(value, str) else repr(value)
+        lines += ["", f"`{name}`:", "", indent(text[:LONGEST], "    ", lambda _: True)]
+    return lines
