@@ -5,9 +5,10 @@ from collections.abc import AsyncGenerator, Iterator
 
 import pytest
 import pytest_asyncio
-from perdure.core.declared import DECLARED
 from temporalio.runtime import LoggingConfig, Runtime, TelemetryConfig
 from temporalio.testing import WorkflowEnvironment
+
+from perdure.core.declared import DECLARED
 
 
 @pytest.fixture(scope="session")
