@@ -1,4 +1,3 @@
-# ruff: noqa: INP001 - a script beside the page that it writes
 """Write `cli.md` from the commands themselves.
 
 python docs/reference/make_cli.py           # writes it
