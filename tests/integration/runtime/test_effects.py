@@ -9,10 +9,11 @@ import pytest
 from langchain_core.messages import HumanMessage
 from temporalio.api.common.v1 import WorkflowExecution
 from temporalio.api.workflowservice.v1 import ResetWorkflowExecutionRequest
+from temporalio.worker import Worker
 
 import perdure
 from integration.runtime.fakes import chain, paying
-from integration.runtime.harness import Lab, Started
+from integration.runtime.harness import Lab, Started, eventually
 
 pytestmark = pytest.mark.timeout(60)
 FEW = perdure.Retry(initial=timedelta(seconds=1), maximum=timedelta(seconds=1), attempts=3)
@@ -127,7 +128,7 @@ def test_outside_of_temporal_a_key_is_drawn_fresh() -> None:
     assert perdure.effect_key() != perdure.effect_key()
 
 
-def hanging(begun: list[str]) -> perdure.Agents:
+def hanging(begun: list[str], *, timeout: timedelta = timedelta(seconds=1)) -> perdure.Agents:
     """Make a graph that calls an effect which hangs until it is cut off."""
 
     async def transfer() -> str:
@@ -136,7 +137,7 @@ def hanging(begun: list[str]) -> perdure.Agents:
         await asyncio.get_running_loop().create_future()
         return "never"
 
-    tool = perdure.tool(transfer, effect=True, idempotent=False, timeout=timedelta(seconds=1))
+    tool = perdure.tool(transfer, effect=True, idempotent=False, timeout=timeout)
 
     async def node(state: dict[str, Any]) -> dict[str, Any]:
         return {"messages": [HumanMessage(await tool.ainvoke({}))]}
@@ -161,6 +162,26 @@ async def test_an_effect_that_may_not_be_repeated_and_is_cut_off_is_unknown(lab:
         run = await runs.start("payer")
         assert (await run.failure()).type == "effect_unknown"
         assert len(ledger.keys) == 1
+
+
+async def test_an_effect_that_may_not_be_repeated_is_unknown_when_its_worker_stops(
+    lab: Lab,
+) -> None:
+    if lab.cache:
+        pytest.skip("the time-skipping server never gives up a stopped worker's own queue")
+    begun: list[str] = []
+
+    async def look() -> bool | None:
+        return True if begun else None
+
+    async with lab.worker(hanging(begun, timeout=timedelta(seconds=30))) as runs:
+        run = await runs.start("graph")
+        await eventually(look, what="the effect has begun")
+        await runs.worker.shutdown()
+        plugin = perdure.Plugin(runs.agents)
+        async with Worker(lab.client, task_queue=runs.queue, plugins=[plugin]):
+            assert (await run.failure()).type == "effect_unknown"
+            assert len(begun) == 1
 
 
 async def test_an_effect_that_was_refused_for_good_is_not_unknown(lab: Lab) -> None:
