@@ -25,6 +25,7 @@ from perdure.worker.agents import Agents
 Guard = Literal["error", "warn", "off"]
 
 _MENDS: Mapping[str, str] = {
+    "early": "write `import uuid` and `uuid.uuid4()`, which in a run draws from the run's seed",
     "clock": "read it in a tool, or in a run with temporalio.workflow.now()",
     "chance": "draw it in a tool, or in a run with temporalio.workflow.random()",
     "wait": "write `await asyncio.sleep(...)`, which is a durable timer in a run",
@@ -43,6 +44,7 @@ _FORBIDDEN: Mapping[str, str] = {
     "time.sleep": "wait",
     "os.urandom": "chance",
     "uuid.uuid1": "chance",
+    "uuid.uuid4": "early",
     **{
         f"random.{name}": "chance"
         for name in (
@@ -216,7 +218,8 @@ def _name(value: Raw, path: tuple[str, ...]) -> str:
         owner, value = value, getattr(value, attribute, None)
         if isinstance(owner, type | ModuleType) and not isinstance(value, ModuleType | type):
             root = owner.__name__ if isinstance(owner, ModuleType) else _class_name(owner)
-            return f"{root}.{attribute}"
+            # Reached through its module, it is the wrapper that draws from the run's seed.
+            return "" if (root, attribute) == ("uuid", "uuid4") else f"{root}.{attribute}"
     module, name = getattr(value, "__module__", None), getattr(value, "__name__", None)
     bound = getattr(value, "__self__", None)
     if isinstance(bound, type):

@@ -23,7 +23,15 @@ from perdure.core.jsons import Json, JsonObject, Raw, shorten
 from perdure.core.names import MODEL_ACTIVITY, TOOL_ACTIVITY
 from perdure.core.options import MODEL_OPTIONS, TOOL_OPTIONS, CallOptions, Retry
 from perdure.core.summaries import model_summary, tool_summary
-from perdure.errors import EffectUnknown, ModelFailed, ModelMistake, ToolFailed
+from perdure.errors import (
+    EffectUnknown,
+    ModelFailed,
+    ModelMistake,
+    PayloadTooLarge,
+    PerdureError,
+    ToolFailed,
+    UsageError,
+)
 from perdure.workflow.current import Run
 from perdure.workflow.packing import (
     pack_model_call,
@@ -64,7 +72,8 @@ async def call_model(
         except ActivityError as error:
             if is_cancelled_exception(error):
                 raise
-            raise ModelFailed(_explain(f"model {name!r}", error, limits)) from error
+            failed = _kind(error, ModelFailed)
+            raise failed(_explain(f"model {name!r}", error, limits)) from error
         message, reply = unpack_model_reply(run.host.codec, raw)
         run.add_usage(reply.usage)
         faults = reply.faults
@@ -104,7 +113,7 @@ async def call_tool(
             ) from error
         if is_cancelled_exception(error):
             raise
-        raise ToolFailed(text) from error
+        raise _kind(error, ToolFailed)(text) from error
     return run.host.codec.decode(raw)
 
 
@@ -170,6 +179,15 @@ def _explain(subject: str, error: ActivityError, limits: CallOptions) -> str:
             return f"{subject}: no answer within {_span(limits.timeout)}, {tried}"
         return f"{subject}: timed out ({kind.name.lower() if kind else 'unknown'})"
     return f"{subject}: {shorten(str(cause or error), 300)}"
+
+
+def _kind(error: ActivityError, otherwise: type[PerdureError]) -> type[PerdureError]:
+    """Return the class that the activity named by its code: the developer's part, mostly."""
+    cause = error.cause
+    code = cause.type if isinstance(cause, ApplicationError) else None
+    return next(
+        (c for c in (*UsageError.__subclasses__(), PayloadTooLarge) if c.code == code), otherwise
+    )
 
 
 def _span(value: timedelta) -> str:

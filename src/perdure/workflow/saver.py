@@ -137,12 +137,25 @@ def _configurable(config: RunnableConfig) -> dict[str, Raw]:
     return config.get("configurable", {})
 
 
+def _thaw(value: Raw) -> Raw:
+    """Copy the containers of a state; what they hold is shared.
+
+    A node that changes one in place and is then interrupted starts again from what was saved.
+    """
+    if type(value) is dict:
+        held = cast("dict[Raw, Raw]", value)
+        return {key: _thaw(item) for key, item in held.items()}
+    if type(value) is list:
+        return [_thaw(item) for item in cast("list[Raw]", value)]
+    return set(cast("set[Raw]", value)) if type(value) is set else value
+
+
 def _copy(checkpoint: Checkpoint) -> Checkpoint:
     """Copy what LangGraph changes in place: a mere look at the state marks tasks as seen."""
     seen = checkpoint["versions_seen"]
     parts: dict[str, Raw] = {
         **checkpoint,
-        "channel_values": dict(checkpoint["channel_values"]),
+        "channel_values": _thaw(checkpoint["channel_values"]),
         "channel_versions": dict(checkpoint["channel_versions"]),
         "versions_seen": {node: dict(versions) for node, versions in seen.items()},
     }

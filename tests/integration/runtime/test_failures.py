@@ -75,7 +75,7 @@ async def test_an_undeclared_tool_fails_the_run_and_names_it(lab: Lab) -> None:
     async with lab.worker(chain(look)) as runs:
         DECLARED.clear()
         failure = await (await runs.start("graph")).failure()
-        assert failure.type == "tool_failed"
+        assert failure.type == "unknown_tool"
         assert "no tool 'search' is declared on this worker; known: none" in str(failure)
 
 
@@ -122,7 +122,7 @@ async def test_a_tool_result_without_a_json_form_fails_the_run(lab: Lab) -> None
     async with lab.worker(holding("odd")) as runs:
         run = await runs.start("graph")
         failure = await run.failure()
-        assert failure.type == "tool_failed"
+        assert failure.type == "unserializable"
         assert "the result of tool 'hold' is a " in str(failure)
         assert len(await run.calls()) == 1
 

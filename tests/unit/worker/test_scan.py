@@ -17,6 +17,7 @@ from random import choice
 from time import time as now
 from typing import TypedDict
 from unittest.mock import MagicMock
+from uuid import uuid4
 
 import pytest
 from langchain.agents import create_agent
@@ -84,6 +85,7 @@ def pure(state):
         (lambda _: os.urandom(1), "os.urandom"),
         (lambda _: urandom(1), "os.urandom"),
         (lambda _: uuid.uuid1(), "uuid.uuid1"),
+        (lambda _: uuid4(), "uuid.uuid4"),
     ],
     ids=lambda v: v if isinstance(v, str) else "",
 )
