@@ -1,6 +1,5 @@
 """Fixtures that every suite shares: real servers, quiet logging."""
 
-import shutil
 from collections.abc import AsyncGenerator, Iterator
 
 import pytest
@@ -9,6 +8,7 @@ from temporalio.runtime import LoggingConfig, Runtime, TelemetryConfig
 from temporalio.testing import WorkflowEnvironment
 
 from perdure.core.declared import DECLARED
+from perdure.testing import time_skipping
 
 
 @pytest.fixture(scope="session")
@@ -19,11 +19,7 @@ def quiet() -> Runtime:
 @pytest_asyncio.fixture(scope="session", loop_scope="session")
 async def skipping(quiet: Runtime) -> AsyncGenerator[WorkflowEnvironment]:
     """Temporal's time-skipping server: a day passes in milliseconds."""
-    binary = shutil.which("temporal-test-server")
-    assert binary, "the extra `test` brings the server"
-    async with await WorkflowEnvironment.start_time_skipping(
-        test_server_existing_path=binary, runtime=quiet
-    ) as environment:
+    async with time_skipping(runtime=quiet) as environment:
         yield environment
 
 
