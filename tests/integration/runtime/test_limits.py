@@ -60,14 +60,14 @@ async def test_a_tool_result_that_is_too_large_fails_the_run_after_one_attempt(l
     async with lab.worker(chain(look)) as runs:
         run = await runs.start("graph")
         failure = await run.failure()
-        assert failure.type == "tool_failed"
+        assert failure.type == "payload_too_large"
         assert "the result of tool 'much' takes 3,000,002 bytes" in str(failure)
 
 
 async def test_an_answer_of_a_model_that_is_too_large_fails_the_run(lab: Lab) -> None:
     async with lab.worker(sole(create_agent(model(TOO_LONG), []))) as runs:
         failure = await (await runs.start("graph")).failure()
-        assert failure.type == "model_failed"
+        assert failure.type == "payload_too_large"
         assert "the reply of model 'm' takes" in str(failure)
 
 
