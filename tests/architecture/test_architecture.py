@@ -37,11 +37,8 @@ TEXT = {
     ".lock",
     "",
 }
-HOSTS = re.compile(
-    r"pypi\.org/simple|files\.pythonhosted\.org|registry\.npmjs\.org|proxy\.golang\.org"
-    r"|index-url\s*=|artifactory|devpi|nexus\."
-)
-MACHINE = re.compile(r"(?<![\w.:/-])/(?:work|root|home/\w+|Users/\w+|tmp/bash_jobs)/(?=\w)")
+HOSTS = re.compile(r"://[\w.-]*(?:pypi|pythonhosted|npmjs|registry)[\w.-]*|index-url\s*=")
+MACHINE = re.compile(r"(?<![\w.:/-])/(?:root|home/\w+|Users/\w+|tmp)/(?=\w)")
 
 
 def short(path: Path) -> str:

@@ -188,12 +188,17 @@ def _report(wish: _Wish, shown: _Shown) -> None:
         raise RunFailed(f"the run ended without a result: {shown.line.failure.words()}")
     told = _document(shown)
     out(
-        f"outcome {told['outcome']}: {told['emails_delivered']} e-mail after "
-        f"{told['worker_kills']} worker kill, {told['repeated_model_calls']} model calls repeated, "
+        f"outcome {told['outcome']}: {_count(len(shown.mails), 'e-mail')} after "
+        f"{_count(shown.kills, 'worker kill')}, "
+        f"{_count(shown.line.repeated_model_calls, 'model call')} repeated, "
         f"the history replays ({shown.seconds:.0f} s)"
     )
     if told["model"] == "offline":
         out("the model was offline rules, not an LLM; set ANTHROPIC_API_KEY or OPENAI_API_KEY")
+
+
+def _count(number: int, thing: str) -> str:
+    return f"{number or 'no'} {thing}{'s' if number > 1 else ''}"
 
 
 def _document(shown: _Shown) -> JsonObject:
