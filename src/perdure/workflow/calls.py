@@ -135,7 +135,7 @@ async def _execute(
         start_to_close_timeout=limits.timeout,
         heartbeat_timeout=limits.heartbeat,
         retry_policy=retry_policy(limits.retry, once=once),
-        # An effect is told to stop and its end awaited, to know its outcome; what only reads is left.
+        # An effect is told to stop and its outcome is awaited; what only reads is left.
         cancellation_type=wait if effect else ActivityCancellationType.TRY_CANCEL,
         summary=summary,
     )
