@@ -1,6 +1,7 @@
 """Make a worker for an app's agents, and run it until somebody says stop."""
 
 import asyncio
+import logging
 import os
 import signal
 import socket
@@ -16,14 +17,14 @@ from perdure.client.poll import until
 from perdure.client.queues import pollers
 from perdure.core.names import TASK_QUEUE
 from perdure.core.ports import Notify
-from perdure.errors import Unavailable
 from perdure.worker.agents import Agents
 from perdure.worker.plugin import Plugin
 from perdure.worker.scan import Guard
 
 GRACE = timedelta(seconds=15)
 """How long calls that run when a worker stops may take to finish."""
-READY_WITHIN = timedelta(seconds=30)
+READY_WITHIN = timedelta(seconds=10)
+log = logging.getLogger("perdure.worker")
 
 
 def make_worker(
@@ -67,10 +68,7 @@ async def run_worker(
 ) -> None:
     """Run a worker until SIGTERM, SIGINT or `stop`; then finish the calls that run.
 
-    `ready` is called with the worker's identity when the server sees it.
-
-    Raises:
-        Unavailable: The server never saw the worker.
+    `ready` is called with the worker's identity when the server lists it, or after ten seconds.
     """
     stopped = stop or asyncio.Event()
     name = identity or worker_identity()
@@ -79,7 +77,8 @@ async def run_worker(
     )
     with _stop_signals(stopped):
         async with worker:
-            await wait_polling(client, task_queue=task_queue, identity=name)
+            if not await wait_polling(client, task_queue=task_queue, identity=name):
+                log.warning("the server does not list this worker yet; it polls all the same")
             if ready is not None:
                 ready(name)
             await stopped.wait()
@@ -96,11 +95,11 @@ async def wait_polling(
     task_queue: str,
     identity: str,
     within: timedelta = READY_WITHIN,
-) -> None:
-    """Wait until the server knows the worker for workflows and for activities.
+) -> bool:
+    """Wait until the server lists the worker for workflows and for activities.
 
-    Raises:
-        Unavailable: It does not within the time.
+    False if it does not within the time. That is no failure: a server spreads a task queue over
+    partitions and lists the pollers of one of them only.
     """
 
     async def seen() -> bool | None:
@@ -109,11 +108,7 @@ async def wait_polling(
         except RPCError:
             return None
 
-    if not await until(seen, within=within):
-        raise Unavailable(
-            f"the server does not see this worker on task queue {task_queue!r} after "
-            f"{within.total_seconds():g} s; look at the server's log"
-        )
+    return bool(await until(seen, within=within))
 
 
 def stop_signals() -> list[signal.Signals]:
