@@ -24,7 +24,7 @@ from perdure.client import Client, Timeline, Waiting
 from perdure.client.poll import until
 from perdure.core.approvals import Decision
 from perdure.core.jsons import Json, JsonObject
-from perdure.errors import RunFailed, Unavailable
+from perdure.errors import ReplayFailed, RunFailed, Unavailable
 from perdure.testing.replay import assert_run_replays
 
 MESSAGE = "I forgot my password and the reset link never arrives. What can I do?"
@@ -108,7 +108,9 @@ async def _run(wish: _Wish) -> int:
     _report(wish, shown)
     if wish.keep is not None:
         err(f"kept: {wish.keep}")
-    return Code.DONE if shown.line.failure is None else Code.RUN_FAILED
+    if shown.line.failure is not None:
+        return Code.RUN_FAILED
+    return Code.DONE if shown.replays else Code.ERROR
 
 
 async def _play(wish: _Wish, stage: Stage, begin: float) -> _Shown:
@@ -137,11 +139,11 @@ async def _play(wish: _Wish, stage: Stage, begin: float) -> _Shown:
         await client.decide(run.run_id, decision, asked=question, within=timedelta(seconds=30))
         err(f"{decision.type} by {decision.by}")
         line = await _follow(client, run.run_id, told)
-    await assert_run_replays(stage.agents(), client.temporal, run.run_id)
+    replays = await _replays(stage, run.run_id)
     return _Shown(
         line=line,
         kills=kills,
-        replays=True,
+        replays=replays,
         mails=stage.mailbox.messages(),
         deliveries=stage.mailbox.raw_deliveries(),
         seconds=monotonic() - begin,
@@ -155,6 +157,16 @@ async def _follow(client: Client, run_id: str, told: Changes) -> Timeline:
 def _tell(change: Change) -> None:
     if change.text:
         err(f"  {change.text}")
+
+
+async def _replays(stage: Stage, run_id: str) -> bool:
+    """Tell whether the run's history replays on the code of today."""
+    try:
+        await assert_run_replays(stage.agents(), stage.client.temporal, run_id)
+    except ReplayFailed as error:
+        err(f"error [{error.code}]: {error}")
+        return False
+    return True
 
 
 async def _question(client: Client, run_id: str) -> Waiting:
@@ -191,7 +203,7 @@ def _report(wish: _Wish, shown: _Shown) -> None:
         f"outcome {told['outcome']}: {_count(len(shown.mails), 'e-mail')} after "
         f"{_count(shown.kills, 'worker kill')}, "
         f"{_count(shown.line.repeated_model_calls, 'model call')} repeated, "
-        f"the history replays ({shown.seconds:.0f} s)"
+        f"the history {'replays' if shown.replays else 'does NOT replay'} ({shown.seconds:.0f} s)"
     )
     if told["model"] == "offline":
         out("the model was offline rules, not an LLM; set ANTHROPIC_API_KEY or OPENAI_API_KEY")
