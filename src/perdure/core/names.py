@@ -3,10 +3,18 @@
 AGENT_WORKFLOW = "perdure.agent"
 MODEL_ACTIVITY = "perdure.model"
 TOOL_ACTIVITY = "perdure.tool"
+NODE_ACTIVITY = "perdure.node"
+STORE_ACTIVITY = "perdure.store"
+LOAD_THREAD_ACTIVITY = "perdure.thread.load"
+SAVE_THREAD_ACTIVITY = "perdure.thread.save"
 
 DECIDE_UPDATE = "decide"
 DECIDE_SIGNAL = "decide_later"
+UPDATE_STATE_UPDATE = "update_state"
 STATUS_QUERY = "status"
+STATE_QUERY = "state"
+HISTORY_QUERY = "state_history"
+CHECKPOINT_QUERY = "checkpoint"
 QUESTIONS_QUERY = "questions"
 
 AGENT_ATTRIBUTE = "PerdureAgent"

@@ -6,12 +6,16 @@ converter carries them. Reading ignores fields it does not know.
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Literal, cast
 
 from perdure.core.jsons import Json, JsonObject, Raw, as_object, shorten
 from perdure.core.options import KEEP, Override, override_from
 from perdure.errors import BadInput
 
+OnPause = Literal["wait", "return"]
+Resume = Literal["each", "all"]
+Checkpoints = Literal["latest", "all"]
+STREAM_MODES = ("values", "updates", "custom", "messages", "tasks", "checkpoints", "debug")
 Status = Literal["running", "waiting", "done", "failed", "cancelled", "terminated", "timed_out"]
 
 
@@ -30,6 +34,28 @@ class RunInput:
     raw_options: Mapping[str, Json] = field(default_factory=dict[str, Json])
     recursion_limit: int | None = None
     configurable: Mapping[str, Json] = field(default_factory=dict[str, Json])
+    thread: str | None = None
+    """The conversation this run goes on with; None means a thread of its own."""
+    context: Json = None
+    """The graph's context (`context_schema`), encoded."""
+    tags: tuple[str, ...] = ()
+    metadata: Mapping[str, Json] = field(default_factory=dict[str, Json])
+    stream: tuple[str, ...] = ()
+    """LangGraph's stream modes whose frames go to the worker's sink; recorded here, because
+    a model is called in another way when its tokens are wanted."""
+    on_pause: OnPause = "wait"
+    """What to do when a person is needed: wait here, or end and let the next run on the
+    thread bring the answer, as plain LangGraph does."""
+    resume: Resume = "each"
+    """Go on with each answer as it comes, or when all questions of a pause have theirs."""
+    interrupt_before: tuple[str, ...] = ()
+    interrupt_after: tuple[str, ...] = ()
+    checkpoints: Checkpoints = "latest"
+    """Which checkpoints go to the thread's saver at each wait and at the end."""
+    seed: Json = None
+    """Where to start instead of at the beginning: a checkpoint of another run, encoded."""
+    parent: str | None = None
+    """The run that this one is a sub-agent or a fork of."""
 
     def to_json(self) -> JsonObject:
         """Write the value as JSON; what equals its default is left out."""
@@ -44,6 +70,12 @@ class RunInput:
             data["recursion_limit"] = self.recursion_limit
         if self.configurable:
             data["configurable"] = dict(self.configurable)
+        for name, default in _PLAIN_PARTS:
+            value = cast("Raw", getattr(self, name))
+            if value != default:
+                data[name] = list(value) if isinstance(value, tuple) else value
+        if self.metadata:
+            data["metadata"] = dict(self.metadata)
         return data
 
     def model_override(self, name: str) -> Override:
@@ -86,7 +118,60 @@ def run_input(raw: Raw) -> RunInput:
         raw_options=options,
         recursion_limit=limit,
         configurable=_part(data, "configurable"),
+        thread=_word(data, "thread"),
+        context=data.get("context"),
+        tags=_words(data, "tags"),
+        metadata=_part(data, "metadata"),
+        stream=_words(data, "stream", known=STREAM_MODES),
+        on_pause=_choice(data, "on_pause", ("wait", "return")),
+        resume=_choice(data, "resume", ("each", "all")),
+        interrupt_before=_words(data, "interrupt_before"),
+        interrupt_after=_words(data, "interrupt_after"),
+        checkpoints=_choice(data, "checkpoints", ("latest", "all")),
+        seed=data.get("seed"),
+        parent=_word(data, "parent"),
     )
+
+
+_PLAIN_PARTS: tuple[tuple[str, Raw], ...] = (
+    ("thread", None),
+    ("context", None),
+    ("tags", ()),
+    ("stream", ()),
+    ("on_pause", "wait"),
+    ("resume", "each"),
+    ("interrupt_before", ()),
+    ("interrupt_after", ()),
+    ("checkpoints", "latest"),
+    ("seed", None),
+    ("parent", None),
+)
+
+
+def _word(data: Mapping[str, Json], name: str) -> str | None:
+    value = data.get(name)
+    if value is None or (isinstance(value, str) and value):
+        return value
+    raise BadInput(f"{name}={shorten(repr(value))}: must be text")
+
+
+def _words(
+    data: Mapping[str, Json], name: str, *, known: tuple[str, ...] | None = None
+) -> tuple[str, ...]:
+    value = data.get(name) or []
+    if not isinstance(value, list) or not all(isinstance(word, str) for word in value):
+        raise BadInput(f"{name}={shorten(repr(value))}: must be a list of texts")
+    words = tuple(cast("list[str]", value))
+    if known is not None and (strange := [word for word in words if word not in known]):
+        raise BadInput(f"{name}={strange[0]!r}: choose of {', '.join(known)}")
+    return words
+
+
+def _choice(data: Mapping[str, Json], name: str, known: tuple[Raw, ...]) -> Raw:
+    value = data.get(name, known[0])
+    if value not in known:
+        raise BadInput(f"{name}={shorten(repr(value))}: choose of {', '.join(known)}")
+    return value
 
 
 def _part(data: Mapping[str, Json], name: str, *, within: str = "") -> JsonObject:
