@@ -29,6 +29,7 @@ PerdureError
 │   ├── BadDecision             wrong shape or values
 │   ├── AlreadyDecided
 │   ├── NothingWaiting
+│   ├── RunBusy                 its state cannot be changed while a node runs
 │   └── NotAllowed              not this kind of decision, or not by this person
 ├── RunError                    a run is not what the caller expected
 │   ├── RunExists
@@ -214,6 +215,12 @@ class NothingWaiting(Refused):
     """The run has no such open question."""
 
     code = "nothing_waiting"
+
+
+class RunBusy(Refused):
+    """The run's state cannot be changed while a node is running."""
+
+    code = "run_busy"
 
 
 class NotAllowed(Refused):

@@ -241,6 +241,10 @@ class Docket:
         """Add an open question; its id must be `distinct`."""
         return replace(self, open=(*self.open, question))
 
+    def withdraw(self, question: Question) -> "Docket":
+        """Take an open question back: what it asked about is no longer so."""
+        return replace(self, open=tuple(q for q in self.open if q.id != question.id))
+
     def find(self, decision: Decision) -> Question:
         """Return the open question that a decision is for.
 

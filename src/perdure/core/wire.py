@@ -46,7 +46,7 @@ class RunInput:
     on_pause: OnPause = "wait"
     """What to do when a person is needed: wait here, or end and let the next run on the
     thread bring the answer, as plain LangGraph does."""
-    resume: Resume = "each"
+    resume: Resume = "all"
     """Go on with each answer as it comes, or when all questions of a pause have theirs."""
     interrupt_before: tuple[str, ...] = ()
     interrupt_after: tuple[str, ...] = ()
@@ -124,7 +124,7 @@ def run_input(raw: Raw) -> RunInput:
         metadata=_part(data, "metadata"),
         stream=_words(data, "stream", known=STREAM_MODES),
         on_pause=_choice(data, "on_pause", ("wait", "return")),
-        resume=_choice(data, "resume", ("each", "all")),
+        resume=_choice(data, "resume", ("all", "each")),
         interrupt_before=_words(data, "interrupt_before"),
         interrupt_after=_words(data, "interrupt_after"),
         checkpoints=_choice(data, "checkpoints", ("latest", "all")),
@@ -139,7 +139,7 @@ _PLAIN_PARTS: tuple[tuple[str, Raw], ...] = (
     ("tags", ()),
     ("stream", ()),
     ("on_pause", "wait"),
-    ("resume", "each"),
+    ("resume", "all"),
     ("interrupt_before", ()),
     ("interrupt_after", ()),
     ("checkpoints", "latest"),

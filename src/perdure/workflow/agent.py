@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Mapping
 from typing import cast
 
+from langgraph.types import Command
 from temporalio import workflow
 from temporalio.exceptions import ApplicationError, is_cancelled_exception
 
@@ -81,8 +82,10 @@ def check_input(run: Run, payload: Raw) -> None:
     graph = cast("Raw", run.host.graph(run.start.agent))
     builder = getattr(graph, "builder", None)
     schema = getattr(builder, "input_schema", None)
-    if builder is None or schema is None:
+    if builder is None or schema is None or isinstance(payload, Command):
         return
+    if payload is None and (run.start.seed is not None or run.start.thread is not None):
+        return  # it goes on from where another run stood
     if not isinstance(payload, Mapping):
         raise BadInput(
             f"agent {run.start.agent!r} takes a JSON object, got {shorten(repr(payload))}"

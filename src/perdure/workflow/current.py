@@ -13,6 +13,7 @@ from perdure.core.ports import Host
 from perdure.core.wire import RunInput
 from perdure.errors import Incompatible, NotInRun
 from perdure.workflow.desk import Desk
+from perdure.workflow.ledger import Ledger
 from perdure.workflow.saver import Saver
 from perdure.workflow.taming import Tamed, tame
 
@@ -27,6 +28,9 @@ class Run:
     start: RunInput = field(default_factory=lambda: RunInput(agent=""))
     desk: Desk = field(default_factory=Desk)
     saver: Saver = field(default_factory=Saver)
+    drive: Raw = None
+    """The graph on its way (`perdure.workflow.driving.Drive`), or at its end."""
+    ledger: Ledger = field(default_factory=Ledger)
     turns: int = 0
     """Model calls so far, repairs not counted."""
     tool_calls: int = 0

@@ -1,5 +1,6 @@
 """The approvals of one run: ask, wait, remind, give up at the deadline. Workflow side."""
 
+import asyncio
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
@@ -38,6 +39,15 @@ class Desk:
         if schema is not None:
             self.schemas[question.id] = schema
         self._changed()
+        try:
+            await self._wait(question)
+        except asyncio.CancelledError:
+            if self._find(question) is None:
+                self.docket = self.docket.withdraw(question)
+            raise
+        return self._outcome(question)
+
+    async def _wait(self, question: Question) -> None:
         for number, moment in enumerate(sorted(question.reminders), 1):
             if await self._decided(question, moment, reminder_summary(number, question.title)):
                 break
@@ -46,7 +56,6 @@ class Desk:
         within = question.deadline - question.asked_at
         if not await self._decided(question, within, deadline_summary(question.title)):
             self._expire(question)
-        return self._outcome(question)
 
     async def _decided(self, question: Question, moment: timedelta, summary: str) -> bool:
         left = question.asked_at + moment - workflow.now()

@@ -1,14 +1,26 @@
 """How the outside reaches a run: update, signal and queries. Workflow side."""
 
+from collections.abc import Generator
+from contextlib import contextmanager
 from dataclasses import replace
 
 from temporalio import workflow
 from temporalio.exceptions import ApplicationError
 
 from perdure.core.jsons import Json, JsonObject, Raw
-from perdure.core.names import DECIDE_SIGNAL, DECIDE_UPDATE, QUESTIONS_QUERY, STATUS_QUERY
-from perdure.errors import Refused
-from perdure.workflow.current import need_run
+from perdure.core.names import (
+    CHECKPOINT_QUERY,
+    DECIDE_SIGNAL,
+    DECIDE_UPDATE,
+    HISTORY_QUERY,
+    QUESTIONS_QUERY,
+    STATE_QUERY,
+    STATUS_QUERY,
+    UPDATE_STATE_UPDATE,
+)
+from perdure.errors import PerdureError
+from perdure.workflow.current import Run, need_run
+from perdure.workflow.state import change_state, check_change, cut_seed, list_states, show_state
 from perdure.workflow.view import View
 
 
@@ -29,16 +41,12 @@ def open_doors(agent: str = "", *, index: bool = False) -> View:
     run.desk.on_change.append(view.changed)
 
     def validate(raw: Raw) -> None:
-        try:
+        with _refusals():
             run.desk.validate(raw)
-        except Refused as refusal:
-            raise ApplicationError(str(refusal), type=refusal.code, non_retryable=True) from None
 
     def decide(raw: Raw) -> JsonObject:
-        try:
+        with _refusals():
             return run.desk.decide(raw)
-        except Refused as refusal:
-            raise ApplicationError(str(refusal), type=refusal.code, non_retryable=True) from None
 
     def status() -> JsonObject:
         return view.describe()
@@ -50,4 +58,40 @@ def open_doors(agent: str = "", *, index: bool = False) -> View:
     workflow.set_signal_handler(DECIDE_SIGNAL, run.desk.decide_later)
     workflow.set_query_handler(STATUS_QUERY, status)
     workflow.set_query_handler(QUESTIONS_QUERY, questions)
+    _open_state(run)
     return view
+
+
+def _open_state(run: Run) -> None:
+    """Make the graph's state visible, and open to change while the run waits."""
+
+    def validate_change(raw: Raw) -> None:
+        with _refusals():
+            check_change(run, raw)
+
+    async def change(raw: Raw) -> JsonObject:
+        with _refusals():
+            return await change_state(run, raw)
+
+    def state(raw: Raw = None) -> JsonObject:
+        return show_state(run, raw)
+
+    def states(raw: Raw = None) -> JsonObject:
+        return list_states(run, raw)
+
+    def seed(raw: Raw = None) -> JsonObject:
+        return cut_seed(run, raw)
+
+    workflow.set_update_handler(UPDATE_STATE_UPDATE, change, validator=validate_change)
+    workflow.set_query_handler(STATE_QUERY, state)
+    workflow.set_query_handler(HISTORY_QUERY, states)
+    workflow.set_query_handler(CHECKPOINT_QUERY, seed)
+
+
+@contextmanager
+def _refusals() -> Generator[None]:
+    """Tell the caller of an update why it was refused, with the stable code."""
+    try:
+        yield
+    except PerdureError as refusal:
+        raise ApplicationError(str(refusal), type=refusal.code, non_retryable=True) from None

@@ -1,0 +1,171 @@
+"""Drive one graph through its pauses: run, ask, go on with what was answered. Workflow side."""
+
+import asyncio
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import cast
+
+from langchain_core.runnables import RunnableConfig
+from langgraph.pregel import Pregel
+from langgraph.types import Command, Interrupt, StateSnapshot
+from temporalio import workflow
+from temporalio.exceptions import FailureError, is_cancelled_exception
+
+from perdure.core.approvals import Question
+from perdure.core.causes import as_cause, words
+from perdure.core.jsons import Json, Raw
+from perdure.errors import NodeFailed, PerdureError, Refused
+from perdure.workflow.current import Run
+from perdure.workflow.dialects import Asked, read_interrupt
+from perdure.workflow.taming import tame
+
+INTERRUPT = "__interrupt__"
+Graph = Pregel[Raw, Raw, Raw, Raw]
+_DAY = timedelta(hours=24)
+
+
+@dataclass(kw_only=True)
+class Drive:
+    """One graph on its way to the end."""
+
+    run: Run
+    graph: Graph
+    where: RunnableConfig
+    context: Raw = None
+    _asked: dict[str, "asyncio.Task[Json]"] = field(default_factory=dict[str, "asyncio.Task[Json]"])
+    """What people are being asked, by interrupt id, in the order of asking."""
+    waiting: bool = False
+    """True while no node runs, so that the state may be changed from outside."""
+    moved: bool = False
+    """The state was changed from outside; what was asked may no longer be so."""
+
+    async def to_end(self, payload: Raw) -> Raw:
+        """Run until nothing is left to do; returns the graph's output."""
+        self.run.drive = self
+        try:
+            while True:
+                output = await self._invoke(payload)
+                pauses = await self._pauses(output)
+                await self._remember()
+                if not pauses or self.run.start.on_pause == "return":
+                    return output
+                payload = await self._answers(pauses)
+        except BaseException:
+            await self._remember_end()
+            raise
+        finally:
+            for task in self._asked.values():
+                task.cancel()
+
+    async def _invoke(self, payload: Raw) -> Raw:
+        try:
+            return await self._call(payload)
+        except (PerdureError, FailureError):
+            raise
+        except BaseException as error:
+            tamed = tame(error)
+            if not isinstance(tamed, Exception) or is_cancelled_exception(tamed):
+                raise
+            raise NodeFailed(_explain(tamed)) from as_cause(error)
+
+    async def _call(self, payload: Raw) -> Raw:
+        options: dict[str, Raw] = {}
+        if self.context is not None:
+            options["context"] = self.context
+        if self.run.start.interrupt_before:
+            options["interrupt_before"] = _nodes(self.run.start.interrupt_before)
+        if self.run.start.interrupt_after:
+            options["interrupt_after"] = _nodes(self.run.start.interrupt_after)
+        call = cast("Raw", self.graph.ainvoke)
+        return await call(payload, self.where, durability="sync", **options)
+
+    async def _pauses(self, output: Raw) -> dict[str, tuple[Interrupt | None, Asked]]:
+        """List what the graph waits for: its interrupts, or a breakpoint at a node."""
+        interrupts: tuple[Interrupt, ...] = ()
+        if isinstance(output, dict):
+            interrupts = tuple(cast("dict[str, Raw]", output).get(INTERRUPT) or ())
+        state = await self.graph.aget_state(self.where)
+        if not interrupts and not state.next:
+            return {}
+        now = workflow.now()
+        if not interrupts:
+            question = _breakpoint(state)
+            return {question.id: (None, Asked(question=question, form="breakpoint"))}
+        nodes = {i.id: task.name for task in state.tasks for i in task.interrupts}
+        return {
+            i.id: (i, read_interrupt(i.value, id=i.id, now=now, node=nodes.get(i.id)))
+            for i in interrupts
+        }
+
+    async def _answers(self, pauses: Mapping[str, tuple[Interrupt | None, Asked]]) -> Raw:
+        """Ask what is not asked yet; returns what the graph goes on with."""
+        for gone in [one for one in self._asked if one not in pauses]:
+            self._asked.pop(gone).cancel()
+        for one, (interrupt, asked) in pauses.items():
+            if one not in self._asked:
+                self._asked[one] = asyncio.create_task(self._ask(interrupt, asked))
+        enough = any if self.run.start.resume == "each" else all
+        self.waiting, self.moved = True, False
+        await workflow.wait_condition(
+            lambda: (
+                self.moved
+                or any(_failed(task) for task in self._asked.values())
+                or enough(task.done() for task in self._asked.values())
+            )
+        )
+        self.waiting = False
+        if self.moved:
+            return None
+        answers: dict[str, Json] = {}
+        for one in [one for one, task in self._asked.items() if task.done()]:
+            answers[one] = self._asked.pop(one).result()
+        if any(interrupt is None for interrupt, _ in pauses.values()):
+            return None
+        return Command(resume=answers)
+
+    async def _ask(self, interrupt: Interrupt | None, asked: Asked) -> Json:
+        decision = await self.run.desk.ask(asked.question)
+        if interrupt is not None:
+            return asked.answer(decision)
+        if decision.type != "approve":
+            raise Refused(f"{asked.question.title}: rejected by {decision.by}")
+        return None
+
+    async def _remember(self) -> None:
+        """Hand the state to the thread's saver, if the run has a thread."""
+
+    async def _remember_end(self) -> None:
+        """Hand over how far the run got, although it ends without a result."""
+
+
+def _failed(task: "asyncio.Task[Json]") -> bool:
+    return task.done() and not task.cancelled() and task.exception() is not None
+
+
+def _nodes(names: tuple[str, ...]) -> Raw:
+    return "*" if names == ("*",) else list(names)
+
+
+def _breakpoint(state: StateSnapshot) -> Question:
+    following = ", ".join(state.next)
+    parts = state.config.get("configurable") or {}
+    now = workflow.now()
+    return Question(
+        id=f"pause-{parts.get('checkpoint_id')}",
+        title=f"paused before {following}",
+        allowed=("approve", "reject"),
+        asked_at=now,
+        deadline=now + _DAY,
+        on_deadline="fail",
+        node=following,
+    )
+
+
+def _explain(error: Exception) -> str:
+    """Name the node that raised; LangGraph notes it on the exception."""
+    notes = [n for n in getattr(error, "__notes__", ()) if n.startswith("During task with name")]
+    text = f"{type(error).__name__}: {words(error)}"
+    if not notes:
+        return f"the graph failed: {text}"
+    return f"node {notes[0].split(chr(39))[1]!r} failed: {text}"
