@@ -89,6 +89,7 @@ def refusal(code: str | None, message: str) -> errors.Refused:
             errors.AlreadyDecided,
             errors.NothingWaiting,
             errors.NotAllowed,
+            errors.RunBusy,
         )
     }
     return known.get(code or "", errors.Refused)(message)

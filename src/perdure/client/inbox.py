@@ -20,7 +20,7 @@ from perdure.client.faults import as_perdure, not_found
 from perdure.client.index import ours
 from perdure.client.records import CLOSED, Inbox, Unasked, Waiting, waitings_of
 from perdure.core.approvals import Decision, digest_of
-from perdure.core.jsons import JsonObject, Raw, as_object, shorten
+from perdure.core.jsons import Json, JsonObject, Raw, as_object, shorten
 from perdure.core.names import (
     AGENT_MEMO,
     DECIDE_UPDATE,
@@ -46,7 +46,11 @@ class NoWorker(Exception):
 
 
 async def ask_run(
-    client: temporalio.client.Client, run_id: str, query: str, *, within: timedelta = ASK_WITHIN
+    client: temporalio.client.Client,
+    run_id: str,
+    query: str,
+    *args: Json,
+    within: timedelta = ASK_WITHIN,
 ) -> Raw:
     """Send a query to a run.
 
@@ -56,7 +60,7 @@ async def ask_run(
     handle = client.get_workflow_handle(run_id)
     try:
         async with asyncio.timeout(within.total_seconds() + 1):
-            return await handle.query(query, rpc_timeout=within)
+            return await handle.query(query, args=args, rpc_timeout=within)
     except WorkflowQueryFailedError as error:
         raise NoWorker(f"the run does not answer {query!r}: {shorten(str(error), 120)}") from error
     except RPCError as error:
@@ -142,15 +146,15 @@ async def send_decision(
     sent = replace(decision, at=None).to_json()
     mark: JsonObject = {"decision": sent, "asked_at": asked.asked_at if asked else None}
     update_id = f"decide-{digest_of(mark if decision.question is None else {'decision': sent})}"
-    ack = await _update(client, run_id, sent, update_id, within=within, target=target)
+    ack = await _decide(client, run_id, sent, update_id, within=within, target=target)
     if asked is not None and ack.get("asked_at") not in (None, asked.asked_at):
         # The run asks again under the same id; the answer came from the earlier question.
         again = f"decide-{digest_of(mark)}"
-        return await _update(client, run_id, sent, again, within=within, target=target)
+        return await _decide(client, run_id, sent, again, within=within, target=target)
     return ack
 
 
-async def _update(
+async def _decide(
     client: temporalio.client.Client,
     run_id: str,
     sent: JsonObject,
@@ -159,15 +163,37 @@ async def _update(
     within: timedelta,
     target: str,
 ) -> JsonObject:
-    handle = client.get_workflow_handle(run_id)
     silent = Unavailable(
         f"no worker took the decision for {run_id!r} within {within.total_seconds():g} s. The run "
         "still waits: start a worker (`perdure worker APP`) and give the same command again, "
         "which is safe"
     )
+    raw = await send_update(
+        client, run_id, DECIDE_UPDATE, sent, update_id, within=within, target=target, silent=silent
+    )
+    return as_object(raw, what="the run's answer to a decision")
+
+
+async def send_update(
+    client: temporalio.client.Client,
+    run_id: str,
+    update: str,
+    sent: JsonObject,
+    update_id: str,
+    *,
+    within: timedelta,
+    target: str,
+    silent: Unavailable,
+) -> Raw:
+    """Send an update to a run; returns its answer. `silent` is raised when nobody takes it.
+
+    Raises:
+        PerdureError: The run refused it, in the run's own words.
+    """
+    handle = client.get_workflow_handle(run_id)
     try:
         async with asyncio.timeout(within.total_seconds()):
-            raw = await handle.execute_update(DECIDE_UPDATE, sent, id=update_id)
+            return await handle.execute_update(update, sent, id=update_id)
     except WorkflowUpdateFailedError as error:
         cause = error.cause
         if isinstance(cause, ApplicationError):
@@ -179,7 +205,6 @@ async def _update(
         if error.status == RPCStatusCode.NOT_FOUND:
             raise await _ended(client, run_id, error) from error
         raise as_perdure(error, target=target, run_id=run_id) from error
-    return as_object(raw, what="the run's answer to a decision")
 
 
 async def _ended(client: temporalio.client.Client, run_id: str, error: RPCError) -> PerdureError:

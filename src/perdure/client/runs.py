@@ -40,11 +40,12 @@ from perdure.client.records import (
     status_of,
     waitings_of,
 )
+from perdure.client.state import StateCalls
 from perdure.client.timeline import Timeline
 from perdure.core.approvals import Decision, parse_decision
 from perdure.core.jsons import Json, JsonObject, Raw
 from perdure.core.names import STATUS_QUERY, TASK_QUEUE
-from perdure.core.wire import Status
+from perdure.core.wire import Resume, Status
 from perdure.errors import RunFailed, RunNotFound
 
 DECIDE_WITHIN = timedelta(seconds=10)
@@ -59,7 +60,7 @@ class _Probe:
 
 
 @dataclass(frozen=True)
-class Client:
+class Client(StateCalls):
     """Perdure's client, over a connected client of Temporal's."""
 
     temporal: temporalio.client.Client
@@ -83,9 +84,14 @@ class Client:
         tenant: str | None = None,
         options: Mapping[str, Json] | None = None,
         recursion_limit: int | None = None,
+        resume: Resume = "each",
         task_queue: str = TASK_QUEUE,
     ) -> "RunHandle":
         """Start a run of a registered agent; returns as soon as the server has recorded it.
+
+        `resume` says when a graph that asks several questions at once goes on: with "each"
+        answer as it comes, as LangGraph does, or when "all" have theirs, so that a node that
+        still waits is not run again for another one's answer.
 
         Raises:
             RunExists: A run of that id is there already, running or ended.
@@ -98,7 +104,7 @@ class Client:
             agent, input, tenant=tenant, options=options or {}, recursion_limit=recursion_limit
         )
         wanted = starting.make_run_id(agent) if run_id is None else starting.check_run_id(run_id)
-        data = replace(data, index=await self.indexed())
+        data = replace(data, index=await self.indexed(), resume=resume)
         with translated(target=self.target, run_id=wanted):
             await starting.start(self.temporal, data, run_id=wanted, task_queue=task_queue)
         return RunHandle(client=self, run_id=wanted, agent=agent)

@@ -49,6 +49,18 @@ def make_input(
         raw_options=options,
         recursion_limit=recursion_limit,
     )
+    check_size(data)
+    run_input(data.to_json())
+    return data
+
+
+def check_size(data: RunInput) -> None:
+    """Refuse what the server would not take.
+
+    Raises:
+        Unserializable: The input is no JSON.
+        PayloadTooLarge: It is larger than what the server takes.
+    """
     try:
         size = len(dumps(data.to_json(), allow_nan=False, separators=(",", ":")).encode())
     except (TypeError, ValueError) as error:
@@ -58,8 +70,6 @@ def make_input(
             f"the input takes {size:,} bytes as JSON; at most {PAYLOAD_LIMIT:,} can be carried. "
             "Store large texts elsewhere and pass a reference"
         )
-    run_input(data.to_json())
-    return data
 
 
 def make_run_id(agent: str) -> str:
@@ -88,7 +98,12 @@ def _unprintable(text: str) -> bool:
 
 
 async def start(
-    client: temporalio.client.Client, data: RunInput, *, run_id: str, task_queue: str
+    client: temporalio.client.Client,
+    data: RunInput,
+    *,
+    run_id: str,
+    task_queue: str,
+    reuse: WorkflowIDReusePolicy = WorkflowIDReusePolicy.REJECT_DUPLICATE,
 ) -> None:
     """Start the agent workflow.
 
@@ -102,7 +117,7 @@ async def start(
             data.to_json(),
             id=run_id,
             task_queue=task_queue,
-            id_reuse_policy=WorkflowIDReusePolicy.REJECT_DUPLICATE,
+            id_reuse_policy=reuse,
             id_conflict_policy=WorkflowIDConflictPolicy.FAIL,
             memo={AGENT_MEMO: data.agent},
             search_attributes=at_start(data.agent, data.tenant) if data.index else None,
@@ -116,7 +131,9 @@ async def start(
         if not (data.index and refused and "search attribute" in error.message.lower()):
             raise
         # A new attribute is known to the operator service before the rest of the server.
-        await start(client, replace(data, index=False), run_id=run_id, task_queue=task_queue)
+        await start(
+            client, replace(data, index=False), run_id=run_id, task_queue=task_queue, reuse=reuse
+        )
 
 
 async def _exists(client: temporalio.client.Client, run_id: str) -> RunExists:

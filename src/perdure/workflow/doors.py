@@ -1,6 +1,6 @@
 """How the outside reaches a run: update, signal and queries. Workflow side."""
 
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from dataclasses import replace
 
@@ -74,18 +74,26 @@ def _open_state(run: Run) -> None:
             return await change_state(run, raw)
 
     def state(raw: Raw = None) -> JsonObject:
-        return show_state(run, raw)
+        return _told(show_state, run, raw)
 
     def states(raw: Raw = None) -> JsonObject:
-        return list_states(run, raw)
+        return _told(list_states, run, raw)
 
     def seed(raw: Raw = None) -> JsonObject:
-        return cut_seed(run, raw)
+        return _told(cut_seed, run, raw)
 
     workflow.set_update_handler(UPDATE_STATE_UPDATE, change, validator=validate_change)
     workflow.set_query_handler(STATE_QUERY, state)
     workflow.set_query_handler(HISTORY_QUERY, states)
     workflow.set_query_handler(CHECKPOINT_QUERY, seed)
+
+
+def _told(answer: Callable[[Run, Raw], JsonObject], run: Run, raw: Raw) -> JsonObject:
+    """Answer a query; what is refused is told as a value, since a failed query has no type."""
+    try:
+        return answer(run, raw)
+    except PerdureError as refusal:
+        return {"refused": refusal.code, "text": str(refusal)}
 
 
 @contextmanager
