@@ -1,7 +1,7 @@
 """What the client tells about runs, as values."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import cast
 
@@ -219,3 +219,19 @@ def waitings_of(raw: Raw, *, run_id: str, agent: str) -> tuple[Waiting, ...]:
     items = cast("list[Raw]", raw) if isinstance(raw, list) else []
     read = (waiting_of(item, run_id=run_id, agent=agent) for item in items)
     return tuple(question for question in read if question is not None)
+
+
+def with_answer(base: RunStatus, raw: Mapping[str, Raw]) -> RunStatus:
+    """Complete a status with what the run itself says."""
+    said = raw.get("status")
+    return replace(
+        base,
+        agent=str(raw.get("agent") or base.agent),
+        status="waiting" if said == "waiting" else base.status,
+        questions=waitings_of(raw.get("questions"), run_id=base.run_id, agent=base.agent),
+        decisions=tuple(raw.get("decisions") or ()),
+        refused=tuple(raw.get("refused") or ()),
+        model_calls=raw.get("model_calls"),
+        tool_calls=raw.get("tool_calls"),
+        tokens=raw.get("tokens") or {},
+    )

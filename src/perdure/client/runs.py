@@ -38,15 +38,15 @@ from perdure.client.records import (
     Unasked,
     Waiting,
     status_of,
-    waitings_of,
+    with_answer,
 )
-from perdure.client.state import StateCalls
+from perdure.client.state import StateCalls, branch, which
 from perdure.client.timeline import Timeline
 from perdure.core.approvals import Decision, parse_decision
 from perdure.core.jsons import Json, JsonObject, Raw
 from perdure.core.names import STATUS_QUERY, TASK_QUEUE
 from perdure.core.wire import Resume, Status
-from perdure.errors import RunFailed, RunNotFound
+from perdure.errors import BadInput, RunFailed, RunNotFound
 
 DECIDE_WITHIN = timedelta(seconds=10)
 _LONGEST_CHAIN = 50
@@ -168,7 +168,7 @@ class Client(StateCalls):
         except NoWorker as reason:
             noted = await noted_questions(execution)
             return replace(base, questions=noted, note=str(reason))
-        return _with_answer(base, cast("Mapping[str, Raw]", raw))
+        return with_answer(base, cast("Mapping[str, Raw]", raw))
 
     async def ls(
         self,
@@ -275,6 +275,67 @@ class Client(StateCalls):
         with translated(target=self.target, run_id=run_id):
             await self.temporal.get_workflow_handle(run_id).cancel(reason=reason)
 
+    async def fork(
+        self,
+        run_id: str,
+        *,
+        from_step: int | None = None,
+        checkpoint: str | None = None,
+        values: Json = None,
+        as_node: str | None = None,
+        new_id: str | None = None,
+        repeat_effects: bool = False,
+    ) -> "RunHandle":
+        """Start a new run where another one stood after a step; the other one is left alone.
+
+        What was recorded before that step is re-used: no model is paid twice for it. `values`
+        changes the state first, as `graph.update_state` would. An effect that the parent did
+        after the step counts as done: the same tool with the same arguments gives the parent's
+        result, once for each time, unless `repeat_effects` is set.
+
+        Raises:
+            As `state`, and as `Client.start`.
+        """
+        run, agent = await branch(
+            self,
+            run_id,
+            at=which(from_step, checkpoint),
+            change=None if values is None else {"values": values, "as_node": as_node},
+            new_id=new_id,
+            repeat_effects=repeat_effects,
+        )
+        return RunHandle(client=self, run_id=run, agent=agent)
+
+    async def rewind(
+        self,
+        run_id: str,
+        *,
+        to_step: int | None = None,
+        checkpoint: str | None = None,
+        values: Json = None,
+        as_node: str | None = None,
+        repeat_effects: bool = False,
+    ) -> "RunHandle":
+        """Let a run go on from an earlier step, under its own id.
+
+        If it still runs it is terminated; the history so far stays readable in Temporal.
+
+        Raises:
+            As `fork`.
+        """
+        if to_step is None and checkpoint is None:
+            raise BadInput("rewind: say to which step (to_step=) or checkpoint")
+        run, agent = await branch(
+            self,
+            run_id,
+            at=which(to_step, checkpoint),
+            change=None if values is None else {"values": values, "as_node": as_node},
+            new_id=None,
+            repeat_effects=repeat_effects,
+            in_place=True,
+        )
+        return RunHandle(client=self, run_id=run, agent=agent)
+
     async def timeline(self, run_id: str) -> Timeline:
         """Read a run's time line from its history; needs no worker.
 
@@ -331,19 +392,3 @@ class RunHandle:
     async def decide(self, decision: Decision | Mapping[str, Json]) -> JsonObject:
         """Answer an open question of the run; see `Client.decide`."""
         return await self.client.decide(self.run_id, decision)
-
-
-def _with_answer(base: RunStatus, raw: Mapping[str, Raw]) -> RunStatus:
-    """Complete a status with what the run itself says."""
-    said = raw.get("status")
-    return replace(
-        base,
-        agent=str(raw.get("agent") or base.agent),
-        status="waiting" if said == "waiting" else base.status,
-        questions=waitings_of(raw.get("questions"), run_id=base.run_id, agent=base.agent),
-        decisions=tuple(raw.get("decisions") or ()),
-        refused=tuple(raw.get("refused") or ()),
-        model_calls=raw.get("model_calls"),
-        tool_calls=raw.get("tool_calls"),
-        tokens=raw.get("tokens") or {},
-    )

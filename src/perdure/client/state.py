@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import timedelta
-from typing import TYPE_CHECKING, Protocol, cast
+from typing import Protocol, cast
 from uuid import uuid4
 
 import temporalio.client
@@ -22,9 +22,6 @@ from perdure.core.names import (
 )
 from perdure.core.wire import run_input
 from perdure.errors import BadInput, Unavailable
-
-if TYPE_CHECKING:
-    from perdure.client.runs import RunHandle
 
 ANSWER_WITHIN = timedelta(seconds=10)
 
@@ -58,18 +55,25 @@ class RunState:
         }
 
 
-class _Connected(Protocol):
+class Connected(Protocol):
+    """A client that knows its server."""
+
     @property
-    def temporal(self) -> temporalio.client.Client: ...
+    def temporal(self) -> temporalio.client.Client:
+        """Temporal's own client."""
+        ...
+
     @property
-    def target(self) -> str: ...
+    def target(self) -> str:
+        """The server's name in error texts."""
+        ...
 
 
 class StateCalls:
     """The part of the client that deals with states. Runs that ended answer within retention."""
 
     async def state(
-        self: _Connected, run_id: str, *, step: int | None = None, checkpoint: str | None = None
+        self: Connected, run_id: str, *, step: int | None = None, checkpoint: str | None = None
     ) -> RunState:
         """Return the newest state of a run's graph, or that of a step or checkpoint.
 
@@ -79,10 +83,10 @@ class StateCalls:
             Unavailable: No worker that knows the agent answered.
             RunNotFound: There is no such run.
         """
-        return _state(await _ask(self, run_id, STATE_QUERY, _which(step, checkpoint)))
+        return _state(await _ask(self, run_id, STATE_QUERY, which(step, checkpoint)))
 
     async def state_history(
-        self: _Connected, run_id: str, *, limit: int | None = None, before: str | None = None
+        self: Connected, run_id: str, *, limit: int | None = None, before: str | None = None
     ) -> list[RunState]:
         """List the states of a run's graph, newest first; `before` is a checkpoint's id.
 
@@ -100,7 +104,7 @@ class StateCalls:
         return states
 
     async def update_state(
-        self: _Connected,
+        self: Connected,
         run_id: str,
         values: Json,
         *,
@@ -135,79 +139,19 @@ class StateCalls:
         )
         return str(as_object(answer, what="the run's answer")["checkpoint"])
 
-    async def fork(
-        self: _Connected,
-        run_id: str,
-        *,
-        from_step: int | None = None,
-        checkpoint: str | None = None,
-        values: Json = None,
-        as_node: str | None = None,
-        new_id: str | None = None,
-        repeat_effects: bool = False,
-    ) -> "RunHandle":
-        """Start a new run where another one stood after a step; the other one is left alone.
 
-        What was recorded before that step is re-used: no model is paid twice for it. `values`
-        changes the state first, as `graph.update_state` would. An effect that the parent did
-        after the step counts as done: the same tool with the same arguments gives the parent's
-        result, once for each time, unless `repeat_effects` is set.
-
-        Raises:
-            As `state`, and as `Client.start`.
-        """
-        return await _branch(
-            self,
-            run_id,
-            which=_which(from_step, checkpoint),
-            change=None if values is None else {"values": values, "as_node": as_node},
-            new_id=new_id,
-            repeat_effects=repeat_effects,
-        )
-
-    async def rewind(
-        self: _Connected,
-        run_id: str,
-        *,
-        to_step: int | None = None,
-        checkpoint: str | None = None,
-        values: Json = None,
-        as_node: str | None = None,
-        repeat_effects: bool = False,
-    ) -> "RunHandle":
-        """Let a run go on from an earlier step, under its own id.
-
-        If it still runs it is terminated; the history so far stays readable in Temporal.
-
-        Raises:
-            As `fork`.
-        """
-        if to_step is None and checkpoint is None:
-            raise BadInput("rewind: say to which step (to_step=) or checkpoint")
-        return await _branch(
-            self,
-            run_id,
-            which=_which(to_step, checkpoint),
-            change=None if values is None else {"values": values, "as_node": as_node},
-            new_id=None,
-            repeat_effects=repeat_effects,
-            in_place=True,
-        )
-
-
-async def _branch(
-    client: _Connected,
+async def branch(
+    client: Connected,
     run_id: str,
     *,
-    which: JsonObject,
+    at: JsonObject,
     change: JsonObject | None,
     new_id: str | None,
     repeat_effects: bool,
     in_place: bool = False,
-) -> "RunHandle":
-    from perdure.client.runs import Client, RunHandle  # noqa: PLC0415 - it is made of this class
-
-    seed = await _ask(client, run_id, CHECKPOINT_QUERY, which)
+) -> tuple[str, str]:
+    """Start a run from a state of another one; returns its id and its agent."""
+    seed = await _ask(client, run_id, CHECKPOINT_QUERY, at)
     start = run_input(seed.pop("start"))
     seed["update"] = change
     seed["from"] = run_id
@@ -230,10 +174,10 @@ async def _branch(
             if in_place
             else WorkflowIDReusePolicy.REJECT_DUPLICATE,
         )
-    return RunHandle(client=cast("Client", client), run_id=wanted, agent=start.agent)
+    return wanted, start.agent
 
 
-async def _ask(client: _Connected, run_id: str, query: str, request: JsonObject) -> JsonObject:
+async def _ask(client: Connected, run_id: str, query: str, request: JsonObject) -> JsonObject:
     try:
         with translated(target=client.target, run_id=run_id):
             raw = await ask_run(client.temporal, run_id, query, request, within=ANSWER_WITHIN)
@@ -250,7 +194,8 @@ async def _ask(client: _Connected, run_id: str, query: str, request: JsonObject)
     return answer
 
 
-def _which(step: int | None, checkpoint: str | None) -> JsonObject:
+def which(step: int | None, checkpoint: str | None) -> JsonObject:
+    """Say which state is meant: the newest, that of a step, or one checkpoint."""
     return {"step": step, "checkpoint": checkpoint}
 
 

@@ -38,6 +38,11 @@ class Host(Protocol):
         """The codec of this worker."""
         ...
 
+    @property
+    def bridge(self) -> bool:
+        """Whether sync code of a run may wait for models and tools, on greenlets."""
+        ...
+
     def graph(self, name: str) -> object:
         """Return the compiled graph of an agent, shared by all runs.
 

@@ -71,7 +71,7 @@ class RunInput:
         if self.configurable:
             data["configurable"] = dict(self.configurable)
         for name, default in _PLAIN_PARTS:
-            value = cast("Raw", getattr(self, name))
+            value: Json | tuple[str, ...] = getattr(self, name)
             if value != default:
                 data[name] = list(value) if isinstance(value, tuple) else value
         if self.metadata:

@@ -21,10 +21,19 @@ class Agents:
 
     `types` are your own dataclasses, pydantic models and enums that may travel inside tool
     results and inputs; everything else of LangChain and LangGraph is known already.
-    `workflows` are hand-written `@workflow.defn` classes that the app's workers run as well.
+    `bridge=False` switches the sync bridge off: nodes that call models or tools must then be
+    `async def`. `workflows` are hand-written `@workflow.defn` classes that the app's workers
+    run as well.
     """
 
-    def __init__(self, *, types: Iterable[type] = (), workflows: Iterable[type] = ()) -> None:
+    def __init__(
+        self,
+        *,
+        types: Iterable[type] = (),
+        workflows: Iterable[type] = (),
+        bridge: bool = True,
+    ) -> None:
+        self.bridge = bridge
         self.workflows = tuple(workflows)
         self._builders: dict[str, Build] = {}
         self._built: dict[str, Pregel[Raw, Raw, Raw, Raw]] = {}

@@ -2,8 +2,10 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import timedelta
+from typing import cast
 
 from temporalio.plugin import SimplePlugin
 from temporalio.worker import (
@@ -18,10 +20,12 @@ from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner
 from perdure.activity.calls import Activities
 from perdure.activity.pacing import Pacer
 from perdure.core.ports import Notify
-from perdure.errors import BadOption, PerdureError
+from perdure.errors import BadOption, Incompatible, PerdureError
 from perdure.worker import guard as guards
+from perdure.worker.affinity import workflow_threads
 from perdure.worker.agents import Agents
 from perdure.worker.scan import Guard, scan
+from perdure.workflow import bridge, redirects
 from perdure.workflow.agent import AgentWorkflow
 from perdure.workflow.loop import LendHost, Runner
 from perdure.workflow.privates import evict, install
@@ -32,7 +36,7 @@ PASSTHROUGH = (
     "jsonschema_specifications", "referencing", "rpds", "attr", "attrs", "orjson", "ormsgpack",
     "xxhash", "uuid_utils", "httpx", "httpx2", "anyio", "sniffio", "tenacity", "yaml",
     "packaging", "jsonpatch", "jsonpointer", "requests", "urllib3", "zstandard", "numpy",
-    "typing_extensions",
+    "typing_extensions", "greenlet",
 )  # fmt: skip
 """Modules that a sandboxed workflow shares with its worker; importing LangChain inside the
 sandbox fails, and would cost seconds for every workflow."""
@@ -88,6 +92,8 @@ class Plugin(SimplePlugin):
         self._prepare_process()
         config = super().configure_worker(config)
         config["unsandboxed_workflow_runner"] = Runner()
+        if not config.get("workflow_task_executor"):
+            config["workflow_task_executor"] = cast("ThreadPoolExecutor", workflow_threads())
         if config.get("sticky_queue_schedule_to_start_timeout") == STICKY_DEFAULT:
             config["sticky_queue_schedule_to_start_timeout"] = STICKY
         for name in ("max_heartbeat_throttle_interval", "default_heartbeat_throttle_interval"):
@@ -106,12 +112,23 @@ class Plugin(SimplePlugin):
         self._prepare_process()
         config = super().configure_replayer(config)
         config["unsandboxed_workflow_runner"] = Runner()
+        if not config.get("workflow_task_executor"):
+            config["workflow_task_executor"] = cast("ThreadPoolExecutor", workflow_threads())
         return config
 
     def _prepare_process(self) -> None:
         if self._ready:
             return
         install()
+        if self._agents.bridge and bridge.is_available():
+            with ThreadPoolExecutor(1) as pool:  # this thread's own loop may be running
+                works = pool.submit(bridge.self_test).result()
+            if not works:
+                raise Incompatible(
+                    "sync nodes cannot wait with the greenlet that is installed; install "
+                    "another, or switch the bridge off: perdure.Agents(bridge=False)"
+                )
+            redirects.install()
         self._agents.build()
         scan(self._agents, guard=self._guard)
         if self._guard != "off":

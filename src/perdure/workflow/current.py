@@ -12,6 +12,7 @@ from perdure.core.jsons import Json, Raw
 from perdure.core.ports import Host
 from perdure.core.wire import RunInput
 from perdure.errors import Incompatible, NotInRun
+from perdure.workflow import bridge
 from perdure.workflow.desk import Desk
 from perdure.workflow.ledger import Ledger
 from perdure.workflow.saver import Saver
@@ -58,15 +59,19 @@ def prepare(host: Host) -> Callable[[WorkflowInstance], None]:
     """Return what makes a new workflow instance able to run LangGraph. Runs on the worker.
 
     LangChain hands every sync callable (routers, nodes, parsers) to the loop's
-    `run_in_executor`, which Temporal's loop lacks. Ours calls it at once, on the loop itself:
-    a workflow has no threads, and the order of calls stays the same on replay. What no code
-    catches, such as `SystemExit`, is tamed on its way out of a task or a sync callable.
+    `run_in_executor`, which Temporal's loop lacks. Ours calls it at once, on the loop itself
+    (on a greenlet, so that it may wait for a model): a workflow has no threads, and the order
+    of calls stays the same on replay. What no code catches, such as `SystemExit`, is tamed on
+    its way out of a task or a sync callable.
     """
+    bridged = host.bridge and bridge.is_available()
 
     def hang(instance: WorkflowInstance) -> None:
         loop = cast("Raw", instance)
 
         def run_in_executor(_: object, call: Callable[..., Raw], *args: Raw) -> Raw:
+            if bridged:
+                return bridge.start(loop, call, args)
             future = loop.create_future()
             try:
                 future.set_result(call(*args))
@@ -83,6 +88,8 @@ def prepare(host: Host) -> Callable[[WorkflowInstance], None]:
             return create_task(tamed, **options)
 
         loop.run_in_executor = run_in_executor
+        # There is one thread only; LangGraph calls this to stream out of a sub-graph.
+        loop.call_soon_threadsafe = loop.call_soon
         loop.create_task = create_tamed_task
         setattr(loop, _ATTRIBUTE, Run(host=host))
 

@@ -37,7 +37,7 @@ async def run_graph(
     if run.start.context is not None and context is None:
         context = run.host.codec.decode(run.start.context)
     if run.start.thread is not None:
-        run.saver.salt = _salt()
+        run.saver.salt = salt_of()
     drive = Drive(run=run, graph=_bind(run, compiled), where=where, context=context)
     with cast("Raw", run_helpers).tracing_context(enabled=False):
         payload = await plant(drive, input)
@@ -49,7 +49,8 @@ def _bind(run: Run, compiled: Graph) -> Graph:
     return compiled.copy({"checkpointer": run.saver})
 
 
-def _salt() -> str:
+def salt_of() -> str:
+    """Return what tells the channel versions of this run from those of any other."""
     info = workflow.info()
     text = f"{info.workflow_id}/{info.first_execution_run_id}"
     return hashlib.blake2b(text.encode(), digest_size=4).hexdigest()

@@ -19,7 +19,8 @@ from pydantic import BaseModel, PrivateAttr
 from perdure.core.declared import DECLARED, Declaration
 from perdure.core.jsons import Raw, shorten
 from perdure.core.options import Override, Retry
-from perdure.errors import BadOption, MissingExtra, SyncCall, UnknownModel
+from perdure.errors import BadOption, MissingExtra, UnknownModel
+from perdure.workflow.bridge import wait_for
 from perdure.workflow.calls import call_model
 from perdure.workflow.current import current_run
 from perdure.workflow.identity import identity_of
@@ -163,8 +164,9 @@ class Intercepted:
         run_manager: CallbackManagerForLLMRun | None = None,
         **kwargs: Raw,
     ) -> ChatResult:
-        _refuse_sync(self.perdure_name)
-        return _parent(self)._generate(messages, stop, run_manager, **kwargs)  # noqa: SLF001
+        if current_run() is None:
+            return _parent(self)._generate(messages, stop, run_manager, **kwargs)  # noqa: SLF001
+        return _wait(self.perdure_name, messages, stop, kwargs)
 
     async def _agenerate(
         self,
@@ -188,8 +190,10 @@ class InterceptedStream(Intercepted):
         run_manager: CallbackManagerForLLMRun | None = None,
         **kwargs: Raw,
     ) -> Iterator[ChatGenerationChunk]:
-        _refuse_sync(self.perdure_name)
-        yield from _parent(self)._stream(messages, stop, run_manager, **kwargs)  # noqa: SLF001
+        if current_run() is None:
+            yield from _parent(self)._stream(messages, stop, run_manager, **kwargs)  # noqa: SLF001
+            return
+        yield _chunk(_wait(self.perdure_name, messages, stop, kwargs))
 
     async def _astream(
         self,
@@ -203,10 +207,7 @@ class InterceptedStream(Intercepted):
             async for chunk in parent:
                 yield chunk
             return
-        result = await _call(self.perdure_name, messages, stop, kwargs)
-        message = result.generations[0].message
-        whole = AIMessageChunk(**message.model_dump(exclude={"type"}), chunk_position="last")
-        yield ChatGenerationChunk(message=whole)
+        yield _chunk(await _call(self.perdure_name, messages, stop, kwargs))
 
 
 def twin(entry: Declaration, inner: BaseChatModel) -> BaseChatModel:
@@ -250,12 +251,17 @@ async def _call(
     return ChatResult(generations=[ChatGeneration(message=message)])
 
 
-def _refuse_sync(name: str) -> None:
-    if current_run() is not None:
-        raise SyncCall(
-            f"model {name!r} was called from sync code inside a run; "
-            "make the node `async def` and write `await model.ainvoke(...)`"
-        )
+def _wait(
+    name: str, messages: list[BaseMessage], stop: list[str] | None, options: dict[str, Raw]
+) -> ChatResult:
+    return wait_for(_call(name, messages, stop, options), what=f"model {name!r}")
+
+
+def _chunk(result: ChatResult) -> ChatGenerationChunk:
+    """Write a whole reply as the one chunk of a stream."""
+    message = result.generations[0].message
+    whole = AIMessageChunk(**message.model_dump(exclude={"type"}), chunk_position="last")
+    return ChatGenerationChunk(message=whole)
 
 
 def _parent(self: Intercepted) -> BaseChatModel:

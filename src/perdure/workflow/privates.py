@@ -137,8 +137,10 @@ def evict(worker: Worker) -> None:
     job = WorkflowActivationJob(remove_from_cache=RemoveFromCache())
     inner = cast("Raw", getattr(worker, "_workflow_worker", None))
     held = cast("dict[str, Raw]", getattr(inner, "_running_workflows", {}))
-    for run_id, running in held.items():
-        running.activate(WorkflowActivation(run_id=run_id, jobs=[job]))
+    # On the run's own thread: sync code that waits there can be ended nowhere else.
+    threads = cast("Raw", getattr(inner, "_workflow_task_executor", None))
+    for run_id, running in list(held.items()):
+        threads.submit(running.activate, WorkflowActivation(run_id=run_id, jobs=[job])).result()
 
 
 __all__ = ["WorkflowActivation", "WorkflowActivationCompletion", "check", "evict", "install"]

@@ -20,8 +20,9 @@ from perdure.core.declared import DECLARED, Declaration
 from perdure.core.jsons import Json, JsonObject, Raw, shorten
 from perdure.core.options import Override, Retry
 from perdure.core.summaries import tool_summary
-from perdure.errors import BadOption, NotAllowed, NotInRun, SyncCall
+from perdure.errors import BadOption, NotAllowed, NotInRun
 from perdure.workflow.asking import ask_here, interrupt_for, terms_value
+from perdure.workflow.bridge import wait_for
 from perdure.workflow.calls import call_tool
 from perdure.workflow.current import Run, current_run
 from perdure.workflow.identity import identity_of, identity_of_call
@@ -98,10 +99,8 @@ class InterceptedTool:
         """
         entry = self.perdure_declared
         if current_run() is not None:
-            raise SyncCall(
-                f"tool {entry.name!r} was called from sync code inside a run; "
-                "make the node `async def` and write `await tool.ainvoke(...)`"
-            )
+            call = self.arun(tool_input, *args, tool_call_id=tool_call_id, **kwargs)
+            return wait_for(call, what=f"tool {entry.name!r}")
         if entry.approve is not None:
             decision = interrupt_for(_value(entry, cast("BaseTool", self), tool_input))
             if decision.type not in ("approve", "edit"):

@@ -165,30 +165,6 @@ async def test_a_node_that_touches_the_world_fails_the_run_and_is_named(
         assert f"{Path(__file__).name}:" in str(failure)
 
 
-async def test_a_sync_node_that_calls_a_model_fails_the_run_with_the_mend(lab: Lab) -> None:
-    asked = model("hi")
-
-    def think(state: State) -> State:
-        return {"messages": [asked.invoke("hello")]}
-
-    async with lab.worker(chain(think)) as runs:
-        failure = await (await runs.start("graph")).failure()
-        assert failure.type == "sync_call"
-        assert "make the node `async def` and write `await model.ainvoke(...)`" in str(failure)
-
-
-async def test_a_sync_node_that_calls_a_tool_fails_the_run_with_the_mend(lab: Lab) -> None:
-    tool = perdure.tool(search)
-
-    def look(state: State) -> None:
-        tool.invoke({"q": "x"})
-
-    async with lab.worker(chain(look)) as runs:
-        failure = await (await runs.start("graph")).failure()
-        assert failure.type == "sync_call"
-        assert "await tool.ainvoke" in str(failure)
-
-
 GARBAGE: dict[str, tuple[tuple[Any, ...], str, str]] = {
     "nothing": ((), "bad_input", "must be a JSON object, got None"),
     "null": ((None,), "bad_input", "must be a JSON object, got None"),

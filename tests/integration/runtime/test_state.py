@@ -94,8 +94,10 @@ async def test_the_history_of_states_is_that_of_plain_langgraph(real: Lab) -> No
     config: Any = {"configurable": {"thread_id": "t"}}
     await plain.ainvoke(START, config)
     expected = [state async for state in plain.aget_state_history(config)]
+    told: list[Any] = [(e.values, e.next, e.metadata) for e in expected]
     assert [(s.values, s.next, s.step, s.source) for s in states] == [
-        (e.values, e.next, e.metadata["step"], e.metadata["source"]) for e in expected if e.metadata
+        (values, following, metadata["step"], metadata["source"])
+        for values, following, metadata in told
     ]
 
 

@@ -52,11 +52,19 @@ def test_the_newest_is_kept(saver):
     assert saver.get_tuple(where()).checkpoint["id"] == "2"
 
 
-def test_an_older_one_is_gone(saver):
+def test_an_older_one_is_found_by_its_id(saver):
     put(saver, "1")
     put(saver, "2")
 
-    assert saver.get_tuple(where(checkpoint="1")) is None
+    assert saver.get_tuple(where(checkpoint="1")).checkpoint["id"] == "1"
+
+
+def test_only_the_newest_hundred_are_kept(saver):
+    for number in range(1000, 1150):
+        put(saver, str(number))
+
+    kept = [held.checkpoint["id"] for held in saver.list(where())]
+    assert kept == [str(number) for number in range(1149, 1049, -1)]
 
 
 def test_the_newest_is_found_by_its_id(saver):
@@ -141,25 +149,78 @@ def test_the_next_checkpoint_starts_without_writes(saver):
     assert saver.get_tuple(where()).pending_writes == []
 
 
-def test_writes_of_a_replaced_checkpoint_are_let_go(saver):
-    for number in range(5):
-        saver.put_writes(put(saver, str(number)), [("a", 1)], "task")
+def test_writes_that_come_before_their_checkpoint_are_kept(saver):
+    saver.put_writes(where(checkpoint="1"), [("a", 1)], "task")
+    put(saver, "1")
 
-    assert len(saver._writes) == 1
+    assert saver.get_tuple(where()).pending_writes == [("task", "a", 1)]
 
 
-def test_a_list_has_the_newest_only(saver):
+def test_a_list_begins_with_the_newest(saver):
     put(saver, "1")
     put(saver, "2")
 
-    assert [held.checkpoint["id"] for held in saver.list(where())] == ["2"]
+    assert [held.checkpoint["id"] for held in saver.list(where())] == ["2", "1"]
 
 
-@pytest.mark.parametrize("config", [None, where("u")], ids=["none", "unknown"])
-def test_a_list_of_nowhere_is_empty(saver, config):
+def test_a_list_without_a_place_has_all(saver):
     put(saver, "1")
 
-    assert list(saver.list(config)) == []
+    assert [held.checkpoint["id"] for held in saver.list(None)] == ["1"]
+
+
+def test_a_list_of_an_unknown_thread_is_empty(saver):
+    put(saver, "1")
+
+    assert list(saver.list(where("u"))) == []
+
+
+def test_what_is_unsaved_is_handed_out_once(saver):
+    put(saver, "1")
+    put(saver, "2")
+
+    assert [entry.checkpoint["id"] for entry in saver.unsaved()] == ["2"]
+    assert saver.unsaved() == []
+
+
+def test_all_that_is_unsaved_is_handed_out_in_order(saver):
+    put(saver, "1")
+    put(saver, "2")
+
+    assert [entry.checkpoint["id"] for entry in saver.unsaved("all")] == ["1", "2"]
+
+
+def test_what_was_handed_out_can_be_brought_back(saver):
+    saver.put_writes(put(saver, "1"), [("a", 1)], "task")
+    other = Saver()
+    other.restore(saver.unsaved())
+
+    assert other.get_tuple(where()).pending_writes == [("task", "a", 1)]
+
+
+def test_what_was_brought_back_counts_as_saved(saver):
+    put(saver, "1")
+    other = Saver()
+    other.restore(saver.unsaved())
+
+    assert other.unsaved("all") == []
+
+
+def test_versions_of_two_runs_on_one_thread_differ():
+    first, second = Saver(), Saver()
+    first.salt, second.salt = "a", "b"
+
+    assert first.get_next_version(None, None) != second.get_next_version(None, None)
+
+
+def test_versions_strictly_increase():
+    saver = Saver()
+    saver.salt = "a"
+    versions = [saver.get_next_version(None, None)]
+    for _ in range(20):
+        versions.append(saver.get_next_version(versions[-1], None))
+
+    assert versions == sorted(set(versions))
 
 
 async def test_the_async_half_does_the_same(saver):
