@@ -23,6 +23,7 @@ from perdure.core.jsons import Raw
 from perdure.testing.jobs import CALL_WORKFLOW, Graph, Job, JobActivities, JobAgents
 from perdure.testing.servers import DevServer
 from perdure.worker.plugin import Plugin
+from perdure.workflow.privates import allow_long_steps
 
 T = TypeVar("T")
 START_WITHIN = 90.0
@@ -134,9 +135,8 @@ class JobWorker:
             activities=[held.load, held.save],
             plugins=[Plugin(self.agents, guard="off")],
             max_cached_workflows=self.cache,
-            # A test's node may think for longer than a workflow should.
-            debug_mode=True,
         )
+        allow_long_steps(worker)
         async with worker:
             self._client.set_result(client)
             await self._stop.wait()

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Executor, ThreadPoolExecutor
 from dataclasses import replace
 from datetime import timedelta
 from typing import cast
@@ -22,7 +22,7 @@ from perdure.activity.pacing import Pacer
 from perdure.core.ports import Notify
 from perdure.errors import BadOption, Incompatible, PerdureError
 from perdure.worker import guard as guards
-from perdure.worker.affinity import workflow_threads
+from perdure.worker.affinity import AffinityExecutor, workflow_threads
 from perdure.worker.agents import Agents
 from perdure.worker.scan import Guard, scan
 from perdure.workflow import bridge, redirects
@@ -92,8 +92,7 @@ class Plugin(SimplePlugin):
         self._prepare_process()
         config = super().configure_worker(config)
         config["unsandboxed_workflow_runner"] = Runner()
-        if not config.get("workflow_task_executor"):
-            config["workflow_task_executor"] = cast("ThreadPoolExecutor", workflow_threads())
+        config["workflow_task_executor"] = self._threads(config.get("workflow_task_executor"))
         if config.get("sticky_queue_schedule_to_start_timeout") == STICKY_DEFAULT:
             config["sticky_queue_schedule_to_start_timeout"] = STICKY
         for name in ("max_heartbeat_throttle_interval", "default_heartbeat_throttle_interval"):
@@ -112,9 +111,20 @@ class Plugin(SimplePlugin):
         self._prepare_process()
         config = super().configure_replayer(config)
         config["unsandboxed_workflow_runner"] = Runner()
-        if not config.get("workflow_task_executor"):
-            config["workflow_task_executor"] = cast("ThreadPoolExecutor", workflow_threads())
+        # By now the replayer has made threads of its own, which a workflow may change.
+        config["workflow_task_executor"] = self._threads(None)
         return config
+
+    def _threads(self, given: Executor | None) -> ThreadPoolExecutor | None:
+        """Choose the threads of workflow tasks; sync code can go on only where it began."""
+        if not self._agents.bridge or isinstance(given, AffinityExecutor):
+            return cast("ThreadPoolExecutor | None", given)
+        if given is not None:
+            raise BadOption(
+                f"workflow_task_executor={given!r}: with sync nodes a run must stay on one thread; "
+                "leave the option out, or switch the bridge off: perdure.Agents(bridge=False)"
+            )
+        return cast("ThreadPoolExecutor", workflow_threads())
 
     def _prepare_process(self) -> None:
         if self._ready:

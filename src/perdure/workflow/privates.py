@@ -138,9 +138,22 @@ def evict(worker: Worker) -> None:
     inner = cast("Raw", getattr(worker, "_workflow_worker", None))
     held = cast("dict[str, Raw]", getattr(inner, "_running_workflows", {}))
     # On the run's own thread: sync code that waits there can be ended nowhere else.
-    threads = cast("Raw", getattr(inner, "_workflow_task_executor", None))
+    threads = getattr(inner, "_workflow_task_executor", None)
     for run_id, running in list(held.items()):
         threads.submit(running.activate, WorkflowActivation(run_id=run_id, jobs=[job])).result()
 
 
-__all__ = ["WorkflowActivation", "WorkflowActivationCompletion", "check", "evict", "install"]
+def allow_long_steps(worker: Worker) -> None:
+    """Let a step of a workflow take as long as it needs; for tests, whose nodes may compute."""
+    inner = cast("Raw", worker)._workflow_worker  # noqa: SLF001 - there is no public way
+    inner._deadlock_timeout_seconds = None  # noqa: SLF001
+
+
+__all__ = [
+    "WorkflowActivation",
+    "WorkflowActivationCompletion",
+    "allow_long_steps",
+    "check",
+    "evict",
+    "install",
+]
