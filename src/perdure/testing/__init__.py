@@ -7,16 +7,23 @@ from perdure.testing.process import WorkerProcess
 from perdure.testing.servers import DevServer, find_binary, free_port, time_skipping
 
 if TYPE_CHECKING:
+    from perdure.testing.durable import durable
     from perdure.testing.replay import assert_replays, assert_run_replays
 
-_REPLAY = ("assert_replays", "assert_run_replays")
+_LATER = {
+    "assert_replays": "perdure.testing.replay",
+    "assert_run_replays": "perdure.testing.replay",
+    "durable": "perdure.testing.durable",
+}
 
 
 def __getattr__(name: str) -> object:
     """Load what needs LangGraph only when it is asked for."""
-    if name not in _REPLAY:
+    if name not in _LATER:
         raise AttributeError(f"module 'perdure.testing' has no attribute {name!r}")
-    return getattr(import_module("perdure.testing.replay"), name)
+    value = getattr(import_module(_LATER[name]), name)
+    globals()[name] = value  # a module of the same name must not take its place
+    return value
 
 
 __all__ = [
@@ -24,6 +31,7 @@ __all__ = [
     "WorkerProcess",
     "assert_replays",
     "assert_run_replays",
+    "durable",
     "find_binary",
     "free_port",
     "time_skipping",

@@ -138,7 +138,7 @@ def evict(worker: Worker) -> None:
     inner = cast("Raw", getattr(worker, "_workflow_worker", None))
     held = cast("dict[str, Raw]", getattr(inner, "_running_workflows", {}))
     # On the run's own thread: sync code that waits there can be ended nowhere else.
-    threads = getattr(inner, "_workflow_task_executor", None)
+    threads = cast("Raw", getattr(inner, "_workflow_task_executor", None))
     for run_id, running in list(held.items()):
         threads.submit(running.activate, WorkflowActivation(run_id=run_id, jobs=[job])).result()
 
