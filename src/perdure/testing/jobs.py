@@ -63,9 +63,8 @@ class Job:
     @property
     def config(self) -> RunnableConfig:
         """The config that the call was given."""
-        given = self.options.get("config") or (self.args[1] if len(self.args) > 1 else None)
-        if self.method not in ("ainvoke", "astream") and given is None and self.args:
-            given = self.args[0]
+        place = 1 if self.method in ("ainvoke", "astream") else 0
+        given = self.args[place] if len(self.args) > place else self.options.get("config")
         return cast("RunnableConfig", given or {})
 
     @property
@@ -229,6 +228,7 @@ class CallWorkflow:
         """Call it; the outcome stays in the job, the failure of the run tells it in words."""
         run = need_run("a test's call")
         job = cast("JobAgents", run.host).job(id)
+        job.error = job.saver_error = None  # of an execution that was taken out of memory
         try:
             with cast("Raw", run_helpers).tracing_context(enabled=False):
                 task = asyncio.create_task(_call(job), context=job.context.copy())
@@ -236,6 +236,8 @@ class CallWorkflow:
         except asyncio.CancelledError:
             raise
         except BaseException as error:  # noqa: BLE001 - it belongs to who made the call
+            if type(error).__module__.startswith("temporalio."):
+                raise  # the run is taken out of memory
             job.error = error
             tamed = tame(error)
             text = f"{type(tamed).__name__}: {words(tamed)}"
