@@ -235,7 +235,7 @@ class CallWorkflow:
                 job.result = await task
         except asyncio.CancelledError:
             raise
-        except BaseException as error:  # noqa: BLE001 - it belongs to who made the call
+        except BaseException as error:
             if type(error).__module__.startswith("temporalio."):
                 raise  # the run is taken out of memory
             job.error = error
