@@ -154,16 +154,25 @@ class JobWorker:
             task_queue=self.queue,
             task_timeout=timedelta(seconds=60),
         )
+        job.cancel = lambda: asyncio.run_coroutine_threadsafe(handle.cancel(), self._loop)
+        if job.cancelled:
+            job.cancel()
         try:
             await handle.result()
         except WorkflowFailureError as error:
             if job.error is None:
                 raise (error.cause or error) from None
-        except asyncio.CancelledError:
-            await handle.cancel()
-            raise
         finally:
             self.agents.drop(job)
+
+    def cancel(self, job: Job) -> None:
+        """Cancel a call; its future is done when the workflow has come to its end."""
+
+        def tell() -> None:
+            job.cancelled = True
+            job.cancel()
+
+        self._loop.call_soon_threadsafe(tell)
 
 
 class Durable:
@@ -209,7 +218,8 @@ class Durable:
                 yield chunk
         finally:
             if not done.done():
-                done.cancel()
+                self._worker.cancel(job)
+                await _ended(done)
         _outcome(job, done)
 
     def stream(self, *args: Raw, **options: Raw) -> Iterator[Raw]:
@@ -230,7 +240,8 @@ class Durable:
                 yield chunk
         finally:
             if not done.done():
-                done.cancel()
+                self._worker.cancel(job)
+                done.exception()
         _outcome(job, done)
 
     def get_state(self, *args: Raw, **options: Raw) -> StateSnapshot:
@@ -307,7 +318,7 @@ class Durable:
         try:
             done.exception()
         except BaseException:
-            done.cancel()
+            self._worker.cancel(job)
             raise
         return _outcome(job, done)
 
@@ -319,8 +330,26 @@ class Durable:
                 return [state async for state in outcome]
             return await outcome
         done = self._worker.submit(job)
-        await asyncio.wrap_future(done)
+        try:
+            await _ended(done)
+        except asyncio.CancelledError:
+            self._worker.cancel(job)
+            await _ended(done)
+            raise
         return _outcome(job, done)
+
+
+async def _ended(done: "Future[None]") -> None:
+    """Wait for a call's end; whoever stops waiting leaves the call alone."""
+    over = asyncio.get_running_loop().create_future()
+    loop = asyncio.get_running_loop()
+
+    def tell() -> None:
+        if not over.done():
+            over.set_result(None)
+
+    done.add_done_callback(lambda _: None if loop.is_closed() else loop.call_soon_threadsafe(tell))
+    await over
 
 
 def _outcome(job: Job, done: "Future[None]") -> Raw:

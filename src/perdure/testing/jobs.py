@@ -27,7 +27,7 @@ from perdure.testing.live import LiveCodec
 from perdure.worker.agents import Agents
 from perdure.workflow.checkpoints import Entry, Write, pointer
 from perdure.workflow.current import need_run
-from perdure.workflow.graphs import salt_of
+from perdure.workflow.saver import Saver
 from perdure.workflow.taming import tame
 
 CALL_WORKFLOW = "perdure.testing.call"
@@ -53,6 +53,8 @@ class Job:
     loop: asyncio.AbstractEventLoop | None
     """The caller's loop, if it waits there; its checkpointer may belong to it."""
     emit: Callable[[Raw], None] = lambda _: None
+    cancel: Callable[[], Raw] = lambda: None
+    cancelled: bool = False
     loaded: list[Entry] = field(default_factory=list[Entry])
     outbox: list[Entry] = field(default_factory=list[Entry])
     result: Raw = None
@@ -119,6 +121,18 @@ class JobAgents(Agents):
         self._jobs.pop(job.id, None)
 
 
+class JobSaver(Saver):
+    """The run's saver, with the versions of the test's own one."""
+
+    def __init__(self, own: Raw) -> None:
+        super().__init__()
+        self._own = own
+
+    def get_next_version(self, current: Raw, channel: None) -> Raw:
+        """Count a channel's version up."""
+        return self._own.get_next_version(current, channel)
+
+
 class JobActivities:
     """What touches the test's own checkpointer."""
 
@@ -150,6 +164,7 @@ async def _read(job: Job) -> list[Entry]:
     if saver is None or job.thread is None:
         return []
     where: RunnableConfig = {"configurable": {"thread_id": job.thread}}
+    await _either(saver.aget_tuple, saver.get_tuple, (where,))  # it may refuse
     found: list[Entry] = []
     for held in [one async for one in _listed(saver, where)]:
         parts = _configurable(held.config)
@@ -249,7 +264,7 @@ async def _call(job: Job) -> Raw:
     graph = job.graph
     kept = job.saver is not None
     if kept:
-        run.saver.salt = salt_of()
+        run.saver = JobSaver(job.saver)
         if job.thread is not None:
             await _execute(LOAD_ACTIVITY, job)
             run.saver.restore(job.loaded)
