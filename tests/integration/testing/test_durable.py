@@ -14,6 +14,7 @@ from langgraph.types import Command, interrupt
 from typing_extensions import TypedDict
 
 from perdure.testing import DevServer, durable
+from perdure.testing.durable import stop_workers
 
 pytestmark = pytest.mark.timeout(90)
 
@@ -30,6 +31,7 @@ class Mine(Exception):
 async def address() -> AsyncGenerator[str]:
     async with DevServer() as server:
         yield server.address
+        await asyncio.to_thread(stop_workers, server.address)
 
 
 def one(state: Log) -> Any:
