@@ -3,6 +3,8 @@
 from collections.abc import Callable, Mapping
 from typing import Protocol
 
+from perdure.core.declared import Table
+from perdure.core.frames import Frame
 from perdure.core.jsons import Json
 
 
@@ -41,6 +43,25 @@ class Host(Protocol):
     @property
     def bridge(self) -> bool:
         """Whether sync code of a run may wait for models and tools, on greenlets."""
+        ...
+
+    def publish(self, frame: Frame) -> None:
+        """Send a frame to the worker's sink, if there is one; never waits, never raises."""
+        ...
+
+    @property
+    def remembers(self) -> bool:
+        """Whether a store is configured, so that every graph is given it."""
+        ...
+
+    @property
+    def declared(self) -> Table:
+        """The models and tools that this worker knows."""
+        ...
+
+    @property
+    def found(self) -> object:
+        """Plain models and tools that runs intercept (`perdure.workflow.found.Found`), or None."""
         ...
 
     def graph(self, name: str) -> object:

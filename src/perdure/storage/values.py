@@ -5,6 +5,7 @@ or a type that the app registered; a class path in a payload is never followed.
 """
 
 import base64
+import builtins
 import json
 import math
 from collections.abc import Callable, Iterable, Mapping
@@ -12,7 +13,7 @@ from dataclasses import fields, is_dataclass
 from datetime import date, datetime, time, timedelta
 from decimal import Decimal
 from enum import Enum
-from pathlib import PurePath, PurePosixPath
+from pathlib import PurePath
 from typing import cast
 from uuid import UUID
 
@@ -23,19 +24,27 @@ from langchain_core.messages import (
     AIMessageChunk,
     BaseMessage,
     ChatMessage,
+    ChatMessageChunk,
     FunctionMessage,
+    FunctionMessageChunk,
     HumanMessage,
+    HumanMessageChunk,
     RemoveMessage,
     SystemMessage,
+    SystemMessageChunk,
     ToolMessage,
+    ToolMessageChunk,
 )
-from langgraph.types import Command, Interrupt, Send
+from langchain_core.prompt_values import ChatPromptValue, StringPromptValue
+from langgraph.store.base import Item, SearchItem
+from langgraph.types import Command, Interrupt, Overwrite, Send
 from pydantic import BaseModel, RootModel
 
 from perdure.core.jsons import Json, JsonObject, Raw, shorten
 from perdure.errors import Unserializable
+from perdure.storage.kinds import TAG, has_wide_dict, read_kind, write_kind
 
-TAG = "$"
+__all__ = ["MESSAGES", "TAG", "ValueCodec", "type_name"]
 
 MESSAGES: Mapping[str, type[BaseMessage]] = {
     "human": HumanMessage,
@@ -46,6 +55,11 @@ MESSAGES: Mapping[str, type[BaseMessage]] = {
     "function": FunctionMessage,
     "chat": ChatMessage,
     "remove": RemoveMessage,
+    "HumanMessageChunk": HumanMessageChunk,
+    "SystemMessageChunk": SystemMessageChunk,
+    "ToolMessageChunk": ToolMessageChunk,
+    "FunctionMessageChunk": FunctionMessageChunk,
+    "ChatMessageChunk": ChatMessageChunk,
 }
 
 
@@ -54,6 +68,14 @@ class ValueCodec:
 
     def __init__(self, types: Iterable[type] = ()) -> None:
         self._types = {type_name(t): t for t in types}
+
+    def learn(self, types: Iterable[type]) -> None:
+        """Take in more classes of the app; one that is known by its name already stays.
+
+        A worker does so with the types that its graphs name, before the first run.
+        """
+        for kind in types:
+            self._types.setdefault(type_name(kind), kind)
 
     def encode(self, value: object, *, what: str) -> Json:
         """Write a value as JSON; see `perdure.core.ports.Codec`."""
@@ -94,10 +116,11 @@ class ValueCodec:
         kind = type(value)
         if kind is str or value is None or kind is bool:
             return cast("Json", value)
-        if isinstance(value, int | float) and not isinstance(value, Enum):
-            return self._write_number(value, path)
-        if isinstance(value, list | dict | tuple | set | frozenset):
-            return self._write_group(cast("Raw", value), path)
+        if kind.__module__ != "numpy":  # some of numpy's numbers are numbers of Python's too
+            if isinstance(value, int | float) and not isinstance(value, Enum):
+                return self._write_number(value, path)
+            if isinstance(value, list | dict | tuple | set | frozenset):
+                return self._write_group(cast("Raw", value), path)
         if isinstance(value, BaseMessage):
             return self._write_message(value, path)
         return self._write_other(value, path)
@@ -105,6 +128,8 @@ class ValueCodec:
     def _write_group(self, value: Raw, path: str) -> Json:
         if isinstance(value, dict):
             return self._write_dict(cast("dict[object, object]", value), path)
+        if self._is_named(value):
+            return self._typed("object", value, value._asdict(), path)
         items = [self._write(v, f"{path}[{i}]") for i, v in enumerate(cast("list[Raw]", value))]
         if isinstance(value, list):
             return items
@@ -120,7 +145,17 @@ class ValueCodec:
             raise Unserializable(f"{path} is a whole number of {value.bit_length()} bits")
         return value
 
+    def _is_named(self, value: object) -> bool:
+        """Tell whether it is a NamedTuple that can be read back; others become plain tuples."""
+        kind = type(value)
+        named = isinstance(value, tuple) and hasattr(kind, "_fields")
+        return named and self._types.get(type_name(kind)) is kind
+
     def _write_dict(self, value: dict[object, object], path: str) -> Json:
+        if has_wide_dict(value):
+            wide = write_kind(value, lambda item: self._write(item, path))
+            if wide is not None:
+                return wide
         if all(isinstance(key, str) for key in value) and TAG not in value:
             return {cast("str", k): self._write(v, f"{path}.{k}") for k, v in value.items()}
         pairs: list[Json] = [
@@ -142,6 +177,16 @@ class ValueCodec:
         return data
 
     def _write_other(self, value: object, path: str) -> Json:
+        known = write_kind(value, lambda item: self._write(item, path))
+        if known is None:
+            known = self._write_part(value, path)
+        if known is not None:
+            return known
+        if isinstance(value, str) and not isinstance(value, Enum):
+            return cast("Json", value)  # a subclass of it carries nothing more
+        return self._write_typed(value, path)
+
+    def _write_part(self, value: object, path: str) -> JsonObject | None:
         for kind, tag, write in _SCALARS:
             if isinstance(value, kind):
                 return {TAG: tag, "v": write(value)}
@@ -149,10 +194,13 @@ class ValueCodec:
             if isinstance(value, kind):
                 parts = {name: getattr(value, name) for name in names}
                 return {TAG: kind.__name__, **self._object(parts, path)}
+        return None
+
+    def _write_typed(self, value: object, path: str) -> JsonObject:
         if isinstance(value, Enum):
             return self._typed("enum", value, value.value, path)
-        if isinstance(value, str):
-            return cast("Json", value)  # a subclass of it carries nothing more
+        if isinstance(value, Exception):
+            return self._typed("exception", value, {"args": list(value.args)}, path)
         if isinstance(value, BaseModel):
             inner = {name: getattr(value, name) for name in type(value).model_fields}
             return self._typed("object", value, inner | (value.model_extra or {}), path)
@@ -170,8 +218,13 @@ class ValueCodec:
     def _read(self, tag: str, data: JsonObject) -> object:
         if (message := MESSAGES.get(tag)) is not None:
             return message(**self._parts(data))
-        if tag in ("object", "enum"):
+        if tag in ("object", "enum", "exception"):
             return self._read_typed(data)
+        if (make := _OBJECTS.get(tag)) is not None:
+            return make(**self._parts(data))
+        return self._read_plain(tag, data)
+
+    def _read_plain(self, tag: str, data: JsonObject) -> object:
         body = data.get("v")
         if (scalar := _READERS.get(tag)) is not None:
             return scalar(cast("str", body))
@@ -180,9 +233,7 @@ class ValueCodec:
             return {cast("str", self._decode(k)): self._decode(v) for k, v in pairs}
         if (group := _GROUP_NAMES.get(tag)) is not None:
             return group([self._decode(item) for item in cast("list[Json]", body)])
-        if (make := _OBJECTS.get(tag)) is not None:
-            return make(**self._parts(data))
-        raise Unserializable(f"the tag {tag!r} is not one this version of Perdure knows")
+        return read_kind(tag, data, self._decode)
 
     def _parts(self, data: JsonObject) -> dict[str, Raw]:
         return {key: self._decode(item) for key, item in data.items() if key != TAG}
@@ -190,6 +241,8 @@ class ValueCodec:
     def _read_typed(self, data: JsonObject) -> object:
         name = str(data.get("type"))
         known = self._types.get(name)
+        if known is None and data[TAG] == "exception":
+            known = _BUILTIN_ERRORS.get(name)
         if known is None:
             raise Unserializable(
                 f"a value of type {name!r} came in, which this app has not registered; "
@@ -198,6 +251,8 @@ class ValueCodec:
         inner = self._decode(data.get("v"))
         if data[TAG] == "enum":
             return known(inner)
+        if data[TAG] == "exception":
+            return known(*cast("dict[str, Raw]", inner)["args"])
         if issubclass(known, RootModel):
             return cast("Raw", known).model_validate(cast("dict[str, Raw]", inner)["root"])
         if issubclass(known, BaseModel):
@@ -237,11 +292,10 @@ _SCALARS: tuple[tuple[type, str, Callable[[Raw], str]], ...] = (
     (UUID, "uuid", str),
     (Decimal, "decimal", str),
     (complex, "complex", str),
-    (PurePath, "path", lambda v: v.as_posix()),
+    (PurePath, "path", lambda v: v.as_posix()),  # the app's own kinds of path
 )
 _READERS: Mapping[str, Callable[[str], object]] = {
     "bytes": lambda text: base64.b64decode(text, validate=True),
-    "datetime": datetime.fromisoformat,
     "date": date.fromisoformat,
     "time": time.fromisoformat,
     "timedelta": _unseconds,
@@ -249,7 +303,6 @@ _READERS: Mapping[str, Callable[[str], object]] = {
     "decimal": Decimal,
     "complex": complex,
     "float": float,
-    "path": PurePosixPath,
 }
 _LONGEST_INT = 8192
 """Bits. Python refuses to read or write decimal numbers much longer than this."""
@@ -258,15 +311,20 @@ _PARTS: tuple[tuple[type, tuple[str, ...]], ...] = (
     (Send, ("node", "arg")),
     (Interrupt, ("value", "id")),
     (Document, ("id", "metadata", "page_content")),
+    (Overwrite, ("value",)),
+    (SearchItem, ("namespace", "key", "value", "created_at", "updated_at", "score")),
+    (Item, ("value", "key", "namespace", "created_at", "updated_at")),
+    (StringPromptValue, ("text",)),
+    (ChatPromptValue, ("messages",)),
 )
 _GROUP_NAMES: Mapping[str, Callable[[list[object]], object]] = {
     "tuple": tuple,
     "set": set,
     "frozenset": frozenset,
 }
-_OBJECTS: Mapping[str, Callable[..., object]] = {
-    "Command": Command,
-    "Send": Send,
-    "Interrupt": Interrupt,
-    "Document": Document,
+_OBJECTS: Mapping[str, Callable[..., object]] = {kind.__name__: kind for kind, _ in _PARTS}
+_BUILTIN_ERRORS: Mapping[str, type] = {
+    type_name(kind): kind
+    for kind in vars(builtins).values()
+    if isinstance(kind, type) and issubclass(kind, Exception)
 }

@@ -16,11 +16,16 @@ from langchain_core.messages import (
     AIMessageChunk,
     BaseMessage,
     ChatMessage,
+    ChatMessageChunk,
     FunctionMessage,
+    FunctionMessageChunk,
     HumanMessage,
+    HumanMessageChunk,
     RemoveMessage,
     SystemMessage,
+    SystemMessageChunk,
     ToolMessage,
+    ToolMessageChunk,
 )
 from langgraph.types import Command, Interrupt, Send
 from pydantic import BaseModel, Field, RootModel, SecretStr, field_validator
@@ -213,6 +218,11 @@ def test_a_subclass_comes_back_as_its_base(value, back):
 
 MESSAGE_VALUES = [
     HumanMessage("x"),
+    HumanMessageChunk("x"),
+    SystemMessageChunk("x"),
+    ChatMessageChunk("x", role="r"),
+    FunctionMessageChunk("x", name="f"),
+    ToolMessageChunk("x", tool_call_id="c"),
     HumanMessage("", id="h1", name="ann"),
     HumanMessage("x", example=True),
     HumanMessage(
@@ -310,7 +320,7 @@ def test_langgraph_has_no_field_that_the_table_was_not_written_for(kind, known):
         (Point, "it is a builtins:type"),
         (Explosive.__new__(Explosive), "Explosive"),
         (SecretStr("hunter2"), "SecretStr"),
-        (ValueError("x"), "it is a builtins:ValueError"),
+        (BaseException("x"), "it is a builtins:BaseException"),
         ((n for n in ()), "generator"),
         (HumanMessage([{"type": "x", "raw": object()}]), r"it\.content\[0\]\.raw"),
         (ToolMessage("x", tool_call_id="c", artifact=object()), r"it\.artifact"),
