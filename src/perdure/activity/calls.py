@@ -16,11 +16,15 @@ from perdure.activity.effects import KEY
 from perdure.activity.evidence import text_of
 from perdure.activity.failure import as_application_error, classify
 from perdure.activity.heartbeat import heartbeats
+from perdure.activity.live import Listeners, Speaker
 from perdure.activity.pacing import Pacer
+from perdure.activity.performing import Memory, perform
 from perdure.activity.provider import tune
 from perdure.activity.replies import check, collect
+from perdure.activity.throwing import write_exception
 from perdure.core.causes import words
 from perdure.core.declared import Declaration, Table
+from perdure.core.frames import StreamSink
 from perdure.core.jsons import Json, Raw
 from perdure.core.names import MODEL_ACTIVITY, TOOL_ACTIVITY
 from perdure.core.options import LLM_RETRY, TOOL_RETRY, Retry
@@ -41,8 +45,17 @@ class Activities:
     """The two activities of a worker, with what they need from it."""
 
     def __init__(
-        self, *, declared: Table, codec: Codec, pacer: Pacer, notify: Notify | None = None
+        self,
+        *,
+        declared: Table,
+        codec: Codec,
+        pacer: Pacer,
+        notify: Notify | None = None,
+        sink: StreamSink | None = None,
+        memory: Memory | None = None,
     ) -> None:
+        self._memory = memory
+        self._sink = sink
         self._declared = declared
         self._codec = codec
         self._pacer = pacer
@@ -66,13 +79,17 @@ class Activities:
             raise _final(error) from error
         async with heartbeats():
             await self._pacer.wait(call.model)
-            message, faults = await self._ask(call.model, model, messages, options)
+            listeners = self._listeners(call)
+            message, faults = await self._ask(call.model, model, messages, options, listeners)
         usage = cast("Mapping[str, Json]", message.usage_metadata or {})
         self._report(call.model, message, usage)
         what = f"the reply of model {call.model!r}"
         return self._carry(
             ModelReply(
-                message=self._codec.encode(message, what=what), faults=faults, usage=usage
+                message=self._codec.encode(message, what=what),
+                faults=faults,
+                usage=usage,
+                chunks=listeners.chunks(self._codec, what),
             ).to_json(),
             what=what,
         )
@@ -83,18 +100,19 @@ class Activities:
         model: BaseChatModel,
         messages: list[BaseMessage],
         options: dict[str, Raw],
+        listeners: Listeners,
     ) -> tuple[AIMessage, tuple[dict[str, Json], ...]]:
         bound = cast("Runnable[Raw, AIMessage]", model.bind(**options) if options else model)
         try:
-            message = await collect(bound, messages)
+            async with listeners:
+                message = await collect(bound, messages, tell=listeners.tell)
             faults = check(message, options)
         except Exception as error:  # noqa: BLE001 - it is raised again, scrubbed
             verdict = _paced(classify(error, now=datetime.now(UTC), kind="model"), LLM_RETRY)
             if verdict.act == "retry" and verdict.after is not None:
                 self._pacer.pause(name, verdict.after)
             code, subject = ModelFailed.code, f"model {name!r}"
-            failure = as_application_error(error, verdict, code=code, subject=subject)
-            raise failure from _cause(error)
+            raise self._failure(error, verdict, code, subject) from _cause(error)
         silent = next((f for f in faults if f.kind == "no_stop_reason"), None)
         if silent is not None:
             cut = ConnectionError(silent.text)
@@ -112,30 +130,38 @@ class Activities:
         """
         call = ToolCall.from_json(raw)
         subject = f"tool {call.tool!r}"
-        try:
-            tool = cast("BaseTool", self._find("tool", call.tool).build())
-            args = self._codec.decode(call.args)
-        except PerdureError as error:
-            raise _final(error) from error
         token = KEY.set(call.key)
         try:
+            tool = cast("BaseTool", self._find("tool", call.tool).build())
             async with heartbeats():
-                result = await _invoke(tool, args, call.call_id)
+                outcome = await perform(
+                    tool,
+                    call,
+                    codec=self._codec,
+                    table=self._declared,
+                    memory=self._memory,
+                    sink=self._sink,
+                )
         except PerdureError as error:
             raise _final(error) from error
         except Exception as error:  # noqa: BLE001 - it is raised again, scrubbed
             verdict = _paced(classify(error, now=datetime.now(UTC), kind="tool"), TOOL_RETRY)
-            code = ToolFailed.code
-            failure = as_application_error(error, verdict, code=code, subject=subject)
-            raise failure from _cause(error)
+            raise self._failure(error, verdict, ToolFailed.code, subject) from _cause(error)
         finally:
             KEY.reset(token)
-        what = f"the result of {subject}"
-        try:
-            data = self._codec.encode(result, what=what)
-        except PerdureError as error:
-            raise _final(error) from error
-        return self._carry(data, what=what)
+        return self._carry(outcome.to_json(), what=f"the result of {subject}")
+
+    def _failure(
+        self, error: Exception, verdict: Verdict, code: str, subject: str
+    ) -> ApplicationError:
+        thrown = write_exception(error, self._codec)
+        return as_application_error(error, verdict, code=code, subject=subject, thrown=thrown)
+
+    def _listeners(self, call: ModelCall) -> Listeners:
+        speaker = None
+        if call.live is not None and self._sink is not None:
+            speaker = Speaker(sink=self._sink, codec=self._codec, live=call.live, mode="messages")
+        return Listeners(speaker=speaker, keep=call.chunks)
 
     def _tune(self, name: str, seconds: float) -> BaseChatModel:
         built = cast("BaseChatModel", self._find("model", name).build())
@@ -168,19 +194,6 @@ class Activities:
             metadata = cast("Mapping[str, Json]", message.response_metadata)
             told = metadata.get("model_name") or metadata.get("model") or name
             self._notify(MODEL_ACTIVITY, {"name": name, "model": told, **usage})
-
-
-async def _invoke(tool: BaseTool, args: Raw, call_id: str | None) -> Raw:
-    """Call a tool as LangGraph does; returns what the function returned, or a ToolMessage.
-
-    Without a tool call's id a tool with an artifact would lose it, so the pair is asked for.
-    """
-    if call_id is not None:
-        call = {"name": tool.name, "args": args, "id": call_id, "type": "tool_call"}
-        return await tool.ainvoke(call)
-    if tool.response_format == "content_and_artifact":
-        tool = tool.model_copy(update={"response_format": "content"})
-    return await tool.ainvoke(args)
 
 
 def _paced(verdict: Verdict, otherwise: Retry) -> Verdict:

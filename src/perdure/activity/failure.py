@@ -93,9 +93,16 @@ def classify(
 
 
 def as_application_error(
-    error: BaseException, verdict: Verdict, *, code: str, subject: str
+    error: BaseException,
+    verdict: Verdict,
+    *,
+    code: str,
+    subject: str,
+    thrown: JsonObject | None = None,
 ) -> ApplicationError:
     """Write a failure for Temporal: its type is a stable code, its details one JSON object.
+
+    A second one is `thrown`, the exception itself, for the graph to see.
 
     `subject` is what failed, as in "model 'anthropic:claude-sonnet-4-6'". The text holds the
     provider's own words and the verdict's reason; headers and anything like a key stay behind.
@@ -110,7 +117,7 @@ def as_application_error(
     }
     return ApplicationError(
         f"{subject} failed: {evidence.text_of(error)} [{verdict.reason}]",
-        details,
+        *((details,) if thrown is None else (details, thrown)),
         type=code,
         non_retryable=verdict.act != "retry",
         next_retry_delay=verdict.after if verdict.act == "retry" else None,

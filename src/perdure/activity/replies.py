@@ -1,7 +1,7 @@
 """Get one answer of a model, and find what is wrong with it. Activity side."""
 
 import json
-from collections.abc import AsyncGenerator, Iterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Iterator, Mapping, Sequence
 from contextlib import aclosing
 from typing import cast
 
@@ -28,12 +28,24 @@ _REFUSED = frozenset({"refusal", "content_filter"})
 _EMPTY_STREAM = "No generation chunks were returned"
 
 
+def _paid(message: AIMessage) -> AIMessage:
+    """Leave out what LangChain's cache writes as usage: a cost of zero, and no tokens."""
+    usage = message.usage_metadata
+    if usage is None or "input_tokens" in usage:
+        return message
+    return message.model_copy(update={"usage_metadata": None})
+
+
 async def collect(
     model: Runnable[LanguageModelInput, AIMessage],
     messages: Sequence[BaseMessage],
     config: RunnableConfig | None = None,
+    *,
+    tell: Callable[[AIMessageChunk], None] | None = None,
 ) -> AIMessage:
     """Ask a model once; stream if it is set to `streaming`, also beneath bindings.
+
+    `tell` gets each chunk as it comes; then every model that can stream does so.
 
     LangChain mends the arguments of a tool call that was cut: half an amount becomes an
     amount. Streamed arguments are therefore parsed again here, and a call whose arguments
@@ -43,8 +55,8 @@ async def collect(
         ConnectionError: The stream ended before its first chunk.
         Exception: Whatever the provider's client raises.
     """
-    if not _streams(model):
-        return await model.ainvoke(list(messages), config)
+    if tell is None and not _streams(model):
+        return _paid(await model.ainvoke(list(messages), config))
     chunks: list[AIMessageChunk] = []
     stream = cast(
         "AsyncGenerator[AIMessage, None]",
@@ -54,8 +66,10 @@ async def collect(
         async with aclosing(stream):
             async for chunk in stream:
                 if not isinstance(chunk, AIMessageChunk):
-                    return chunk
+                    return _paid(chunk)
                 chunks.append(chunk)
+                if tell is not None:
+                    tell(chunk)
     except ValueError as error:
         if str(error) != _EMPTY_STREAM:
             raise

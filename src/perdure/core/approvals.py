@@ -7,8 +7,15 @@ from hashlib import blake2b
 from json import dumps
 from typing import Literal, cast, get_args
 
-from perdure.core.jsons import Json, JsonObject, Raw, shorten
-from perdure.errors import AlreadyDecided, BadDecision, BadOption, NotAllowed, NothingWaiting
+from perdure.core.jsons import Json, JsonObject, Raw, as_object, shorten
+from perdure.errors import (
+    AlreadyDecided,
+    BadDecision,
+    BadInput,
+    BadOption,
+    NotAllowed,
+    NothingWaiting,
+)
 
 Choice = Literal["approve", "edit", "reject", "respond"]
 OnDeadline = Literal["expire", "reject", "fail"]
@@ -117,6 +124,31 @@ class Question:
             "node": self.node,
             "digest": self.digest,
         }
+
+
+def question_from(raw: Raw) -> Question:
+    """Read a question that `Question.to_json` wrote.
+
+    Raises:
+        BadInput: A part is missing or has the wrong type.
+    """
+    data = as_object(raw, what="a question")
+    try:
+        return Question(
+            id=str(data["id"]),
+            title=str(data["title"]),
+            asked_at=datetime.fromisoformat(str(data["asked_at"])),
+            deadline=datetime.fromisoformat(str(data["deadline"])),
+            action=_text(data, "action"),
+            args=None if data.get("args") is None else as_object(data["args"], what="args"),
+            text=str(data.get("text") or ""),
+            allowed=tuple(cast("list[Choice]", data["allowed"])),
+            on_deadline=cast("OnDeadline", data["on_deadline"]),
+            approvers=tuple(cast("list[str]", data.get("approvers") or [])),
+            node=_text(data, "node"),
+        )
+    except (KeyError, TypeError, ValueError) as error:
+        raise BadInput(f"a question cannot be read: {error!r}") from error
 
 
 @dataclass(frozen=True, kw_only=True)

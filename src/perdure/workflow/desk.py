@@ -24,6 +24,10 @@ class Desk:
     schemas: dict[str, JsonObject] = field(default_factory=dict[str, JsonObject])
     refused: list[str] = field(default_factory=list[str])
     """Decisions that came as a signal and were refused; an update is told at once."""
+    relayed: dict[str, Callable[[JsonObject], None]] = field(
+        default_factory=dict[str, Callable[[JsonObject], None]]
+    )
+    """Who waits for the decision of a question that another run asks."""
     on_change: list[Callable[[], None]] = field(default_factory=list[Callable[[], None]])
 
     async def ask(self, question: Question, *, schema: JsonObject | None = None) -> Decision:
@@ -93,6 +97,31 @@ class Desk:
             raise ApprovalExpired(f"{question.title!r}: {decision.message}")
         return decision
 
+    def relay(
+        self,
+        question: Question,
+        tell: Callable[[JsonObject], None],
+        *,
+        schema: JsonObject | None = None,
+    ) -> None:
+        """Show a question of a sub-agent; `tell` takes the decision to it.
+
+        The sub-agent itself minds the deadline and the reminders.
+        """
+        self.docket = self.docket.ask(question)
+        self.relayed[question.id] = tell
+        if schema is not None:
+            self.schemas[question.id] = schema
+        self._changed()
+
+    def withdraw(self, id: str) -> None:
+        """Take back a relayed question that is asked no more."""
+        self.relayed.pop(id, None)
+        for question in self.docket.open:
+            if question.id == id:
+                self.docket = self.docket.withdraw(question)
+                self._changed()
+
     def validate(self, raw: Raw) -> tuple[Question, Decision]:
         """Check a decision without taking it.
 
@@ -119,6 +148,9 @@ class Desk:
         question, decision = self.validate(raw)
         decision = replace(decision, at=workflow.now(), question=question.id)
         self.docket = self.docket.settle(question, decision)
+        tell = self.relayed.pop(question.id, None)
+        if tell is not None:
+            tell(decision.to_json())
         self._changed()
         return {
             "question": question.id,

@@ -210,7 +210,6 @@ def test_a_decision_of_a_later_langchain_is_left_out():
         {"action_requests": []},
         {"action_requests": "refund"},
         {"action_requests": {"name": "refund"}},
-        {"action_requests": [{"name": "a", "args": {}}, {"name": "b", "args": {}}]},
         {"action_requests": [None]},
         {"action_requests": ["refund"]},
         {"action_requests": [{}]},

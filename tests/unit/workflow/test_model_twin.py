@@ -1,3 +1,4 @@
+import subprocess
 import sys
 from datetime import timedelta
 
@@ -399,3 +400,32 @@ def test_a_model_that_was_never_declared_is_unknown():
 
     with pytest.raises(UnknownModel, match=r"no model 'fast' is declared .*; known: openai:gpt-4o"):
         twin_of("fast")
+
+
+def test_a_model_declared_by_name_passes_for_the_class_of_its_provider():
+    assert isinstance(perdure.model("openai:gpt-4o", name="mine"), ChatOpenAI)
+
+
+def test_a_model_declared_by_name_passes_for_no_other_class():
+    assert not isinstance(perdure.model("anthropic:claude-sonnet-4-6"), ChatOpenAI)
+
+
+def test_a_model_declared_by_name_shows_the_settings_of_its_provider(monkeypatch):
+    monkeypatch.setenv("OPENAI_API_KEY", "test")
+    assert perdure.model("openai:gpt-4o").model_name == "gpt-4o"
+
+
+def test_a_model_declared_by_name_alone_passes_for_the_usual_class():
+    assert isinstance(perdure.model("gpt-4o"), ChatOpenAI)
+
+
+def test_to_declare_and_use_a_model_by_name_loads_no_provider():
+    code = (
+        "import sys, perdure\n"
+        "from langchain.agents import create_agent\n"
+        "model = perdure.model('anthropic:claude-sonnet-4-6')\n"
+        "create_agent(model, [])\n"
+        "assert not isinstance(model, str)\n"
+        "sys.exit('langchain_anthropic' in sys.modules)\n"
+    )
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

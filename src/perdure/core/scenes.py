@@ -1,0 +1,101 @@
+"""What surrounds a call in its graph, and what comes back of it, as far as both can travel."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import cast
+
+from perdure.core.jsons import Json, JsonObject, Raw, as_object
+
+RUNTIME = "__pregel_runtime"
+SCRATCHPAD = "__pregel_scratchpad"
+SEND = "__pregel_send"
+NAMESPACE = "checkpoint_ns"
+"""Where LangGraph keeps its own parts in `configurable`. `activity.interrupting.check` and
+`workflow.privates.check` make sure that it still does."""
+_TAG, _OUTCOME = "$", "outcome"
+"""No value of the codec has this tag, so an outcome cannot be taken for a plain result."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Scene:
+    """What a tool or a node may look at besides its arguments. All values are encoded."""
+
+    config: Json = None
+    """The plain parts of the config: configurable, tags, metadata."""
+    context: Json = None
+    state: Json = None
+    """The graph's state; only for a tool that asks for its runtime."""
+    unsent: tuple[str, ...] = ()
+    """Fields of the state that have no JSON form."""
+    execution: Json = None
+    tools: tuple[str, ...] = ()
+    """Names of the tools beside this one."""
+    runtime: str | None = None
+    """The argument that takes the tool's runtime."""
+    memory: bool = False
+    """Whether the graph has a store; the activity then opens the worker's own."""
+    stores: tuple[str, ...] = ()
+    """The arguments that take the store."""
+    answers: tuple[Json, ...] = ()
+    """What people answered so far to `interrupt()` in this call."""
+
+    def to_json(self) -> JsonObject:
+        """Write the scene as JSON; what equals its default is left out."""
+        data: JsonObject = {}
+        for name, field in type(self).__dataclass_fields__.items():
+            value: Raw = getattr(self, name)
+            if value != field.default:
+                data[name] = (
+                    list(cast("tuple[Json, ...]", value)) if isinstance(value, tuple) else value
+                )
+        return data
+
+    @classmethod
+    def from_json(cls, raw: Raw) -> "Scene":
+        """Read a scene.
+
+        Raises:
+            BadInput: It is no object.
+        """
+        data = as_object(raw, what="the scene of a call")
+        known: dict[str, Raw] = {
+            name: tuple(cast("list[Json]", value)) if field.default == () else value
+            for name, field in cls.__dataclass_fields__.items()
+            if (value := data.get(name)) is not None
+        }
+        return cls(**known)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Outcome:
+    """What a call brought back: its result, or a question; and what it streamed."""
+
+    value: Json = None
+    chunks: tuple[Json, ...] = ()
+    """What it wrote to LangGraph's stream writer, encoded."""
+    question: JsonObject | None = None
+    """Set if it stopped at `interrupt()`: its `value`, encoded, and its `schema`."""
+
+    def to_json(self) -> Json:
+        """Write the outcome as JSON; a bare result is written as it is."""
+        if not self.chunks and self.question is None:
+            return self.value
+        data: JsonObject = {_TAG: _OUTCOME, "value": self.value, "chunks": list(self.chunks)}
+        if self.question is not None:
+            data["question"] = self.question
+        return data
+
+    @classmethod
+    def from_json(cls, raw: Raw) -> "Outcome":
+        """Read an outcome, or a bare result."""
+        if not isinstance(raw, Mapping):
+            return cls(value=raw)
+        data = cast("Mapping[str, Json]", raw)
+        if data.get(_TAG) != _OUTCOME:
+            return cls(value=dict(data))
+        question = data.get("question")
+        return cls(
+            value=data.get("value"),
+            chunks=tuple(cast("list[Json]", data.get("chunks") or [])),
+            question=None if question is None else as_object(question, what="a question"),
+        )
