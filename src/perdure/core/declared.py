@@ -1,4 +1,4 @@
-"""The models and tools that a process has declared, by name.
+"""The models, tools and nodes that a process has declared, by name.
 
 One process-wide table, filled while the app is imported and read afterwards: a call crosses
 the wire as a name, and any worker that imported the same app can look it up. It holds no
@@ -13,7 +13,8 @@ from perdure.core.approvals import Approve
 from perdure.core.options import KEEP, Override
 from perdure.errors import NameTaken
 
-Kind = Literal["model", "tool"]
+Kind = Literal["model", "tool", "node", "agent", "agent_tool"]
+Where = Literal["activity", "workflow"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,12 +31,22 @@ class Declaration:
     effect: bool = False
     idempotent: bool = True
     approve: Approve | None = None
+    where: Where | None = None
+    """Where a tool's body runs; None lets its code decide."""
+    terms: object = None
+    """What only this kind of declaration knows: `perdure.core.nodes.NodeTerms`."""
+    part: object | None = None
+    """The real object, where one is at hand without building it."""
 
 
 @dataclass
 class Table:
     """Declarations by kind and name."""
 
+    parent: "Table | None" = None
+    """Where to look for what is not here."""
+    make: Callable[[Kind, str], Declaration | None] | None = None
+    """Makes the declaration of a name that says all there is to know; the last resort."""
     _entries: dict[tuple[Kind, str], Declaration] = field(
         default_factory=dict[tuple[Kind, str], Declaration]
     )
@@ -58,11 +69,22 @@ class Table:
 
     def find(self, kind: Kind, name: str) -> Declaration | None:
         """Return a declaration, or None."""
-        return self._entries.get((kind, name))
+        held = self._entries.get((kind, name))
+        if held is None and self.parent is not None:
+            held = self.parent.find(kind, name)
+        if held is None and self.make is not None:
+            held = self.make(kind, name)
+        return held
 
     def names(self, kind: Kind) -> list[str]:
         """List the names of one kind, in order of declaration."""
-        return [name for k, name in self._entries if k == kind]
+        above = self.parent.names(kind) if self.parent is not None else []
+        return [*above, *(name for k, name in self._entries if k == kind)]
+
+    def all(self) -> list[Declaration]:
+        """List the declarations, in order."""
+        above = self.parent.all() if self.parent is not None else []
+        return [*above, *self._entries.values()]
 
     def clear(self) -> None:
         """Forget everything; for tests."""

@@ -1,6 +1,7 @@
 """Names that cross a process border. Append only: histories hold them for ever."""
 
 AGENT_WORKFLOW = "perdure.agent"
+THREAD_WORKFLOW = "perdure.thread"
 MODEL_ACTIVITY = "perdure.model"
 TOOL_ACTIVITY = "perdure.tool"
 NODE_ACTIVITY = "perdure.node"
@@ -10,6 +11,9 @@ SAVE_THREAD_ACTIVITY = "perdure.thread.save"
 
 DECIDE_UPDATE = "decide"
 DECIDE_SIGNAL = "decide_later"
+CLAIM_UPDATE = "claim"
+TURN_SIGNAL = "perdure.turn"
+CHILD_SIGNAL = "child_asks"
 UPDATE_STATE_UPDATE = "update_state"
 STATUS_QUERY = "status"
 STATE_QUERY = "state"

@@ -55,6 +55,8 @@ class Retry:
 
 LLM_RETRY = Retry(initial=timedelta(seconds=1), maximum=timedelta(seconds=30), attempts=6)
 TOOL_RETRY = Retry(initial=timedelta(seconds=2), maximum=timedelta(seconds=60), attempts=4)
+STORE_RETRY = Retry(initial=timedelta(seconds=1), maximum=timedelta(seconds=30), attempts=8)
+"""Of long-term memory and threads: about two minutes in all."""
 
 
 def _check_limits(timeout: Raw, heartbeat: Raw, retry: Raw, repairs: Raw) -> None:

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal, cast
 
+from perdure.core.frames import Live
 from perdure.core.jsons import Json, JsonObject, Raw, as_object, shorten
 from perdure.core.options import KEEP, Override, override_from
 from perdure.errors import BadInput
@@ -36,6 +37,8 @@ class RunInput:
     configurable: Mapping[str, Json] = field(default_factory=dict[str, Json])
     thread: str | None = None
     """The conversation this run goes on with; None means a thread of its own."""
+    turn: bool = False
+    """Wait for the turn on the thread, which the workflow that orders its runs tells."""
     context: Json = None
     """The graph's context (`context_schema`), encoded."""
     tags: tuple[str, ...] = ()
@@ -56,6 +59,12 @@ class RunInput:
     """Where to start instead of at the beginning: a checkpoint of another run, encoded."""
     parent: str | None = None
     """The run that this one is a sub-agent or a fork of."""
+    nested: int = 0
+    """How many agents called one another down to this one; 0 means that none did. A nested run
+    tells its parent what it asks, and returns its totals with its output."""
+    chunks: bool = False
+    """A model that is streamed inside the graph gives the provider's own chunks; they are
+    recorded, so this is for comparing with plain LangGraph, not for showing tokens."""
 
     def to_json(self) -> JsonObject:
         """Write the value as JSON; what equals its default is left out."""
@@ -119,6 +128,7 @@ def run_input(raw: Raw) -> RunInput:
         recursion_limit=limit,
         configurable=_part(data, "configurable"),
         thread=_word(data, "thread"),
+        turn=data.get("turn") is True,
         context=data.get("context"),
         tags=_words(data, "tags"),
         metadata=_part(data, "metadata"),
@@ -130,11 +140,14 @@ def run_input(raw: Raw) -> RunInput:
         checkpoints=_choice(data, "checkpoints", ("latest", "all")),
         seed=data.get("seed"),
         parent=_word(data, "parent"),
+        nested=_depth(data),
+        chunks=data.get("chunks") is True,
     )
 
 
 _PLAIN_PARTS: tuple[tuple[str, Raw], ...] = (
     ("thread", None),
+    ("turn", False),
     ("context", None),
     ("tags", ()),
     ("stream", ()),
@@ -145,6 +158,8 @@ _PLAIN_PARTS: tuple[tuple[str, Raw], ...] = (
     ("checkpoints", "latest"),
     ("seed", None),
     ("parent", None),
+    ("nested", 0),
+    ("chunks", False),
 )
 
 
@@ -153,6 +168,13 @@ def _word(data: Mapping[str, Json], name: str) -> str | None:
     if value is None or (isinstance(value, str) and value):
         return value
     raise BadInput(f"{name}={shorten(repr(value))}: must be text")
+
+
+def _depth(data: Mapping[str, Json]) -> int:
+    value = data.get("nested", 0)
+    if isinstance(value, bool) or not isinstance(value, int) or value < 0:
+        raise BadInput(f"nested={shorten(repr(value))}: must be a whole number, 0 or more")
+    return value
 
 
 def _words(
@@ -200,15 +222,24 @@ class ModelCall:
     """Bound keyword arguments (tools, tool choice, stop, response format), encoded."""
     attempt_timeout: float
     """Seconds one attempt may take; the provider client gets less."""
+    live: Live | None = None
+    """Tell the tokens as they come."""
+    chunks: bool = False
+    """Bring back the provider's chunks as well."""
 
     def to_json(self) -> JsonObject:
         """Write the call as JSON."""
-        return {
+        data: JsonObject = {
             "model": self.model,
             "messages": self.messages,
             "options": self.options,
             "attempt_timeout": self.attempt_timeout,
         }
+        if self.live is not None:
+            data["live"] = self.live.to_json()
+        if self.chunks:
+            data["chunks"] = True
+        return data
 
     @classmethod
     def from_json(cls, raw: Raw) -> "ModelCall":
@@ -227,6 +258,8 @@ class ModelCall:
             messages=_need(data, "messages", what=what),
             options=data.get("options"),
             attempt_timeout=float(limit),
+            live=Live.from_json(data.get("live")),
+            chunks=data.get("chunks") is True,
         )
 
 
@@ -238,6 +271,8 @@ class ModelReply:
     faults: tuple[JsonObject, ...] = ()
     """What the model must be told before its answer can be used; empty if all is well."""
     usage: Mapping[str, Json] = field(default_factory=dict[str, Json])
+    chunks: tuple[Json, ...] = ()
+    """The chunks in which the message came, if the call asked for them."""
 
     def to_json(self) -> JsonObject:
         """Write the reply as JSON."""
@@ -246,6 +281,8 @@ class ModelReply:
             data["faults"] = list(self.faults)
         if self.usage:
             data["usage"] = dict(self.usage)
+        if self.chunks:
+            data["chunks"] = list(self.chunks)
         return data
 
     @classmethod
@@ -260,10 +297,12 @@ class ModelReply:
         faults = data.get("faults") or []
         if not isinstance(faults, list):
             raise BadInput(f"the faults of {what} must be a list, got {shorten(repr(faults))}")
+        chunks = data.get("chunks")
         return cls(
             message=_need(data, "message", what=what),
             faults=tuple(as_object(f, what="a fault") for f in faults),
             usage=_part(data, "usage"),
+            chunks=tuple(chunks) if isinstance(chunks, list) else (),
         )
 
 
@@ -277,6 +316,10 @@ class ToolCall:
     """The model's id of the call, if a model asked for it."""
     key: str | None = None
     """The idempotency key; only for effects."""
+    scene: JsonObject | None = None
+    """What surrounds the call (`perdure.core.scenes.Scene`), if a graph does."""
+    live: Live | None = None
+    """Tell what the tool writes to its stream as it comes."""
 
     def to_json(self) -> JsonObject:
         """Write the call as JSON."""
@@ -285,6 +328,10 @@ class ToolCall:
             data["call_id"] = self.call_id
         if self.key is not None:
             data["key"] = self.key
+        if self.scene is not None:
+            data["scene"] = self.scene
+        if self.live is not None:
+            data["live"] = self.live.to_json()
         return data
 
     @classmethod
@@ -302,6 +349,8 @@ class ToolCall:
             args=data.get("args"),
             call_id=None if call_id is None else str(call_id),
             key=None if key is None else str(key),
+            scene=None if data.get("scene") is None else as_object(data["scene"], what="a scene"),
+            live=Live.from_json(data.get("live")),
         )
 
 

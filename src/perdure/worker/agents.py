@@ -7,10 +7,15 @@ from langgraph.graph.state import StateGraph
 from langgraph.pregel import Pregel
 
 from perdure.core.declared import DECLARED, Table
+from perdure.core.frames import Frame, StreamSink
 from perdure.core.jsons import Raw, shorten
 from perdure.core.ports import Codec
 from perdure.errors import BadOption, NameTaken, NotAGraph, PerdureError, UnknownAgent
+from perdure.storage.places import Place, Places
+from perdure.storage.sinks import open_sink
 from perdure.storage.values import ValueCodec
+from perdure.worker.annotations import types_of
+from perdure.workflow.found import Found
 
 Built = Pregel[Raw, Raw, Raw, Raw] | StateGraph[Raw, Raw, Raw, Raw]
 Build = Callable[[], Raw]
@@ -20,10 +25,19 @@ class Agents:
     """The agents of an app.
 
     `types` are your own dataclasses, pydantic models and enums that may travel inside tool
-    results and inputs; everything else of LangChain and LangGraph is known already.
+    results and inputs; those that a state, a context, a node or a tool names in its annotations
+    are found, and everything of LangChain and LangGraph is known already.
     `bridge=False` switches the sync bridge off: nodes that call models or tools must then be
     `async def`. `workflows` are hand-written `@workflow.defn` classes that the app's workers
-    run as well.
+    run as well. `stream` is where tokens and other parts of streams go while runs are under
+    way: a sink, or its URL such as "sqlite:.perdure/stream.db", which all processes of one
+    machine can share. `store` and `threads` are where long-term memory and threads are kept:
+    a URL (`sqlite:///memory.sqlite`, `postgresql://...`), a store or saver of LangGraph's, or
+    a function that returns one; SQLite files under `.perdure/` by default.
+
+    Plain models and tools of the graphs (`ChatOpenAI(...)`, `@tool`) are found when a worker
+    starts, and their calls in runs are activities too. `intercept=False` leaves plain tools in
+    the workflow and makes the call of a plain model an error that shows the line to write.
     """
 
     def __init__(
@@ -32,8 +46,17 @@ class Agents:
         types: Iterable[type] = (),
         workflows: Iterable[type] = (),
         bridge: bool = True,
+        stream: StreamSink | str | None = None,
+        store: Place = None,
+        threads: Place = None,
+        intercept: bool = True,
     ) -> None:
+        self.intercept = intercept
+        self.found: Found | None = None
+        self._declared = Table(parent=DECLARED)
+        self.sink = open_sink(stream) if isinstance(stream, str) else stream
         self.bridge = bridge
+        self.places = Places(store=store, threads=threads, types=types)
         self.workflows = tuple(workflows)
         self._builders: dict[str, Build] = {}
         self._built: dict[str, Pregel[Raw, Raw, Raw, Raw]] = {}
@@ -72,15 +95,25 @@ class Agents:
         """The names of the registered agents."""
         return list(self._builders)
 
+    def publish(self, frame: Frame) -> None:
+        """Send a frame to the sink; without one it is dropped."""
+        if self.sink is not None:
+            self.sink.publish(frame)
+
     @property
     def codec(self) -> Codec:
         """The codec that knows the app's types."""
         return self._codec
 
     @property
+    def remembers(self) -> bool:
+        """Whether a store is configured, so that every graph is given it."""
+        return self.places.remembers
+
+    @property
     def declared(self) -> Table:
-        """The models and tools of this process."""
-        return DECLARED
+        """The models and tools that this app's workers know: declared, or found in its graphs."""
+        return self._declared
 
     def graph(self, name: str) -> Pregel[Raw, Raw, Raw, Raw]:
         """Return an agent's compiled graph, building it the first time.
@@ -97,6 +130,9 @@ class Agents:
             known = ", ".join(self._builders) or "none"
             raise UnknownAgent(f"no agent {name!r} on this worker; known: {known}")
         made = self._built[name] = _compile(name, build)
+        self._codec.learn(types_of(made))
+        if made.store is not None:
+            self.places.adopt(made.store)
         return made
 
     def build(self) -> None:

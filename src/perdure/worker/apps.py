@@ -53,38 +53,49 @@ def _resolve(spec: str) -> tuple[str, Path, str]:
 def _from_file(file: Path, spec: str) -> tuple[str, Path, str]:
     if not file.is_file():
         raise AppFailed(f"there is no file {str(file)!r} (for the app {spec!r})")
+    name, folder = module_of_file(file, inside=Path(spec).is_dir())
+    return name, folder, ""
+
+
+def module_of_file(file: Path, *, inside: bool = False) -> tuple[str, Path]:
+    """Return the module's name of a file, as part of its package, and the folder to import from.
+
+    `inside` makes its own folder a package, with or without an `__init__.py`.
+
+    Raises:
+        AppFailed: A name has a dot in it.
+    """
     file = file.resolve()
     parts, folder = [file.stem], file.parent
-    inside = Path(spec).is_dir()
     while inside or (folder / "__init__.py").is_file():
         parts.insert(0, folder.name)
         folder, inside = folder.parent, False
     if dotted := next((part for part in parts if "." in part), None):
         raise AppFailed(
-            f"the app {spec!r} cannot be imported: {dotted!r} has a dot in its name; rename it"
+            f"the app {str(file)!r} cannot be imported: {dotted!r} has a dot in its name; rename it"
         )
-    return ".".join(parts), folder, ""
+    return ".".join(parts), folder
 
 
 def _import(name: str, spec: str) -> ModuleType:
     try:
         return importlib.import_module(name)
     except (Exception, SystemExit) as error:
-        raise AppFailed(_explain(error, spec)) from error
+        raise AppFailed(explain(error, repr(spec), __file__)) from error
 
 
-def _explain(error: BaseException, spec: str) -> str:
-    """Tell where in the app an import failed."""
+def explain(error: BaseException, what: str, loader: str) -> str:
+    """Tell where in the app an import failed; `loader` is the file whose frames do not count."""
     said = "".join(traceback.format_exception_only(error)).strip()
     frames = [
         frame
         for frame in traceback.extract_tb(error.__traceback__)
-        if "importlib" not in frame.filename and frame.filename != __file__
+        if "importlib" not in frame.filename and frame.filename not in (loader, __file__)
     ]
     if isinstance(error, ModuleNotFoundError) and not frames:
-        return f"the app {spec!r} was not found: {error}"
+        return f"the app {what} was not found: {error}"
     lines = "".join(traceback.format_list(frames[-_FRAMES:])).rstrip()
-    return f"the app {spec!r} could not be loaded: {said}" + (f"\n{lines}" if lines else "")
+    return f"the app {what} could not be loaded: {said}" + (f"\n{lines}" if lines else "")
 
 
 def _check_origin(module: ModuleType, spec: str) -> None:

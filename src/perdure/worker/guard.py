@@ -33,6 +33,13 @@ _TRUSTED = frozenset({
     "opentelemetry", "jsonschema", "referencing", "jsonschema_specifications",
 })  # fmt: skip
 """Libraries whose own file accesses are data files of theirs, read once."""
+_WORLDLY = frozenset({
+    "deepagents.backends.context_hub", "deepagents.backends.filesystem",
+    "deepagents.backends.local_shell", "langchain_anthropic.middleware.anthropic_tools",
+})  # fmt: skip
+"""Modules of libraries that read and write the user's files, or start processes."""
+_MIDDLEWARE = "langchain.agents.middleware."
+"""LangChain's own middleware: its shell and its file search do the same."""
 
 log = logging.getLogger("perdure.guard")
 _state = {"installed": False, "warn_only": False}
@@ -68,9 +75,11 @@ def _hook(event: str, args: tuple[Raw, ...]) -> None:
 
 
 def _culprit(frame: FrameType | None) -> FrameType | None:
-    """Return the frame to blame: the app's, below any library it called; None if nobody."""
+    """Return the frame to blame: the app's, or that of a library that means it; None if nobody."""
     while frame is not None:
         module = str(frame.f_globals.get("__name__", ""))
+        if module in _WORLDLY or module.startswith(_MIDDLEWARE):
+            return frame
         root = module.partition(".")[0].lstrip("_")
         if root in _QUIET or module.startswith("_frozen"):
             return None

@@ -17,18 +17,26 @@ from temporalio.worker import (
 )
 from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner
 
+from perdure.activity import interrupting
 from perdure.activity.calls import Activities
+from perdure.activity.memory import MemoryActivities
+from perdure.activity.nodes import NodeActivities
 from perdure.activity.pacing import Pacer
+from perdure.activity.threads import ThreadActivities
+from perdure.core.frames import StreamSink
 from perdure.core.ports import Notify
-from perdure.errors import BadOption, Incompatible, PerdureError
+from perdure.errors import BadOption, PerdureError
 from perdure.worker import guard as guards
-from perdure.worker.affinity import AffinityExecutor, workflow_threads
+from perdure.worker.affinity import AffinityExecutor, prove_bridge, workflow_threads
 from perdure.worker.agents import Agents
+from perdure.worker.discover import discover
+from perdure.worker.kin import check_agent_tools, store_of
 from perdure.worker.scan import Guard, scan
-from perdure.workflow import bridge, redirects
+from perdure.workflow import bridge, chance, hooks, intercept, nodebinding, redirects
 from perdure.workflow.agent import AgentWorkflow
 from perdure.workflow.loop import LendHost, Runner
 from perdure.workflow.privates import evict, install
+from perdure.workflow.turns import ThreadWorkflow
 
 PASSTHROUGH = (
     "perdure", "langgraph", "langchain", "langchain_core", "langchain_protocol", "langsmith",
@@ -59,7 +67,8 @@ class Plugin(SimplePlugin):
 
     `guard` says what happens when a node does I/O or reads the clock: "error" (default),
     "warn" or "off". `pacing` is how long a provider's "too many requests" holds back the other
-    calls of the same model on this worker at most; zero switches that off.
+    calls of the same model on this worker at most; zero switches that off. `sink` is where
+    parts of streams go, instead of the one that the agents name.
     """
 
     def __init__(
@@ -69,19 +78,42 @@ class Plugin(SimplePlugin):
         guard: Guard = "error",
         pacing: timedelta = PACING,
         notify: Notify | None = None,
+        sink: StreamSink | None = None,
     ) -> None:
         if guard not in ("error", "warn", "off"):
             raise BadOption(f"guard={guard!r}: choose 'error', 'warn' or 'off'")
         self._agents = agents
         self._guard: Guard = guard
         self._ready = False
+        if sink is not None:
+            agents.sink = sink
         activities = Activities(
-            declared=agents.declared, codec=agents.codec, pacer=Pacer(cap=pacing), notify=notify
+            declared=agents.declared,
+            codec=agents.codec,
+            pacer=Pacer(cap=pacing),
+            notify=notify,
+            sink=agents.sink,
+            memory=agents.places.store,
+        )
+        memory = MemoryActivities(store=agents.places.store, codec=agents.codec)
+        threads = ThreadActivities(threads=agents.places.threads, codec=agents.codec)
+        nodes = NodeActivities(
+            graph=agents.graph,
+            declared=agents.declared,
+            codec=agents.codec,
+            store=lambda: store_of(agents),
         )
         super().__init__(
             "perdure.Plugin",
-            activities=[activities.model, activities.tool],
-            workflows=[AgentWorkflow, *agents.workflows],
+            activities=[
+                activities.model,
+                activities.tool,
+                nodes.node,
+                memory.store,
+                threads.load,
+                threads.save,
+            ],
+            workflows=[AgentWorkflow, ThreadWorkflow, *agents.workflows],
             interceptors=[LendHost(agents)],
             workflow_runner=_runner,
             workflow_failure_exception_types=[PerdureError],
@@ -90,6 +122,8 @@ class Plugin(SimplePlugin):
     def configure_worker(self, config: WorkerConfig) -> WorkerConfig:
         """Add workflows, activities and settings to a worker."""
         self._prepare_process()
+        if self._guard != "off":
+            check_agent_tools(self._agents)
         config = super().configure_worker(config)
         config["unsandboxed_workflow_runner"] = Runner()
         config["workflow_task_executor"] = self._threads(config.get("workflow_task_executor"))
@@ -101,8 +135,11 @@ class Plugin(SimplePlugin):
 
     async def run_worker(self, worker: Worker, next: Callable[[Worker], Awaitable[None]]) -> None:
         """Run a worker; when it stops, end the runs that it holds in memory."""
+        if self._agents.sink is not None:
+            self._agents.sink.open()
         try:
-            await super().run_worker(worker, next)
+            async with self._agents.places.serving():
+                await super().run_worker(worker, next)
         finally:
             await asyncio.to_thread(evict, worker)
 
@@ -130,16 +167,17 @@ class Plugin(SimplePlugin):
         if self._ready:
             return
         install()
+        redirects.refuse_threads()
         if self._agents.bridge and bridge.is_available():
-            with ThreadPoolExecutor(1) as pool:  # this thread's own loop may be running
-                works = pool.submit(bridge.self_test).result()
-            if not works:
-                raise Incompatible(
-                    "sync nodes cannot wait with the greenlet that is installed; install "
-                    "another, or switch the bridge off: perdure.Agents(bridge=False)"
-                )
             redirects.install()
+            prove_bridge()
+        interrupting.check()
+        intercept.install()
         self._agents.build()
+        discover(self._agents)
+        hooks.install()
+        chance.install()
+        nodebinding.install()
         scan(self._agents, guard=self._guard)
         if self._guard != "off":
             guards.install(warn_only=self._guard == "warn")

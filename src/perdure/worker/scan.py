@@ -21,6 +21,9 @@ from langgraph.pregel import Pregel
 from perdure.core.jsons import Raw
 from perdure.errors import ImpureNode
 from perdure.worker.agents import Agents
+from perdure.workflow.bridge import is_available
+from perdure.workflow.nodes import terms_of
+from perdure.workflow.redirects import MARK
 
 Guard = Literal["error", "warn", "off"]
 
@@ -29,6 +32,7 @@ _MENDS: Mapping[str, str] = {
     "clock": "read it in a tool, or in a run with temporalio.workflow.now()",
     "chance": "draw it in a tool, or in a run with temporalio.workflow.random()",
     "wait": "write `await asyncio.sleep(...)`, which is a durable timer in a run",
+    "early wait": "write `import time` and `time.sleep(...)`, which in a run is a durable timer",
 }
 _FORBIDDEN: Mapping[str, str] = {
     "time.time": "clock",
@@ -58,6 +62,7 @@ _FORBIDDEN: Mapping[str, str] = {
     },
 }  # fmt: skip
 
+TIMER = "time.sleep, a timer"
 log = logging.getLogger("perdure.guard")
 
 
@@ -70,12 +75,16 @@ class Finding:
     call: str
     file: str
     line: int
+    bridged: bool
+    """Whether sync code may wait; `time.sleep` is then a timer, when it is the one of `time`."""
 
     def __str__(self) -> str:
-        mend = _MENDS[_FORBIDDEN[self.call]]
+        kind = _FORBIDDEN[self.call]
+        mend = _MENDS["early wait" if kind == "wait" and self.bridged else kind]
+        harm = "blocks the worker" if kind == "wait" else "gives another answer on replay"
         return (
             f"node {self.node!r} of agent {self.agent!r} calls {self.call}() "
-            f"({self.file}:{self.line}), which gives another answer on replay: {mend}"
+            f"({self.file}:{self.line}), which {harm}: {mend}"
         )
 
 
@@ -87,31 +96,47 @@ def scan(agents: Agents, *, guard: Guard) -> list[Finding]:
     """
     if guard == "off":
         return []
-    findings = [f for name in agents.names for f in scan_graph(name, agents.graph(name))]
+    findings = [f for name in agents.names for f in _findings(agents, name)]
     if findings and guard == "error":
         listed = "\n".join(f"- {finding}" for finding in findings)
         raise ImpureNode(
             f"nodes run inside the workflow and must not read clock or chance:\n{listed}\n"
-            "To start all the same: perdure.Plugin(agents, guard='warn')"
+            "To start all the same: --guard warn, or perdure.Plugin(agents, guard='warn')"
         )
     for finding in findings:
         log.warning("%s", finding)
     return findings
 
 
-def scan_graph(agent: str, graph: Raw) -> Iterator[Finding]:
+def _findings(agents: Agents, name: str) -> Iterator[Finding]:
+    bridged = agents.bridge and is_available()
+    yield from scan_graph(name, agents.graph(name), bridged=bridged)
+
+
+def scan_graph(agent: str, graph: Raw, *, bridged: bool = True) -> Iterator[Finding]:
     """Yield what the nodes and routers of one compiled graph call that they must not."""
     for node, runnable in _runnables(graph):
         seen: set[CodeType] = set()
         for function in _functions(runnable):
             for call, code, line in _calls(function, seen):
-                yield Finding(agent=agent, node=node, call=call, file=code.co_filename, line=line)
+                if bridged and call == TIMER:
+                    continue
+                yield Finding(
+                    agent=agent,
+                    node=node,
+                    call="time.sleep" if call == TIMER else call,
+                    file=code.co_filename,
+                    line=line,
+                    bridged=bridged,
+                )
 
 
 def _runnables(graph: Raw, inside: str = "") -> Iterator[tuple[str, Raw]]:
     """Yield what runs in each node, the nodes of subgraphs and the routers after them too."""
     for node, spec in cast("Mapping[str, Raw]", graph.nodes).items():
         bound = getattr(spec, "bound", None)
+        if hasattr(spec, "bound") and terms_of(node, spec, retries=False) is not None:
+            continue  # it runs as an activity
         if isinstance(bound, Pregel):
             yield from _runnables(bound, f"{inside}{node}/")
         else:
@@ -134,7 +159,7 @@ def _functions(runnable: Raw) -> Iterator[FunctionType]:
         if function is None or function in seen:
             continue
         seen.add(function)
-        if _is_app(function.__module__):
+        if is_app(function.__module__):
             yield function
         else:
             found += [_plain(_content(cell)) for cell in function.__closure__ or ()]
@@ -157,7 +182,7 @@ def _plain(value: Raw) -> FunctionType | None:
     return value if isinstance(value, FunctionType) else None
 
 
-def _is_app(module: str | None) -> bool:
+def is_app(module: str | None) -> bool:
     """Tell the app's own modules from the standard library and installed packages."""
     module = module or ""
     root = module.partition(".")[0]
@@ -175,10 +200,10 @@ def _calls(function: FunctionType, seen: set[CodeType]) -> Iterator[tuple[str, C
         seen.add(code)
         for value, path, line in _references(code, function.__globals__):
             name = _name(value, path)
-            if name in _FORBIDDEN:
+            if name in _FORBIDDEN or name == TIMER:
                 yield name, code, line
             helper = _plain(value) if not path else None
-            if helper is not None and _is_app(helper.__module__):
+            if helper is not None and is_app(helper.__module__):
                 yield from _calls(helper, seen)
 
 
@@ -218,8 +243,10 @@ def _name(value: Raw, path: tuple[str, ...]) -> str:
         owner, value = value, getattr(value, attribute, None)
         if isinstance(owner, type | ModuleType) and not isinstance(value, ModuleType | type):
             root = owner.__name__ if isinstance(owner, ModuleType) else _class_name(owner)
-            # Reached through its module, it is the wrapper that draws from the run's seed.
-            return "" if (root, attribute) == ("uuid", "uuid4") else f"{root}.{attribute}"
+            # Reached through its module, it is the wrapper that the worker put there.
+            return {"uuid.uuid4": "", "time.sleep": TIMER}.get(name := f"{root}.{attribute}", name)
+    if getattr(value, MARK, False):
+        return TIMER
     module, name = getattr(value, "__module__", None), getattr(value, "__name__", None)
     bound = getattr(value, "__self__", None)
     if isinstance(bound, type):

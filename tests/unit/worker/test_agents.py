@@ -181,7 +181,7 @@ def test_a_builder_that_failed_is_tried_again(agents):
 
 
 def test_the_models_and_tools_are_those_of_the_process(agents):
-    assert agents.declared is DECLARED
+    assert agents.declared.parent is DECLARED
 
 
 def test_the_apps_own_types_can_be_read():

@@ -14,6 +14,7 @@ import uuid
 from datetime import datetime
 from os import urandom
 from random import choice
+from time import sleep as doze
 from time import time as now
 from typing import TypedDict
 from unittest.mock import MagicMock
@@ -70,7 +71,7 @@ def pure(state):
         (lambda _: time.monotonic(), "time.monotonic"),
         (lambda _: time.monotonic_ns(), "time.monotonic_ns"),
         (lambda _: time.perf_counter(), "time.perf_counter"),
-        (lambda _: time.sleep(1), "time.sleep"),
+        (lambda _: doze(1), "time.sleep"),
         (lambda _: now(), "time.time"),
         (lambda _: datetime.now(), "datetime.datetime.now"),  # noqa: DTZ005
         (lambda _: datetime.utcnow(), "datetime.datetime.utcnow"),  # noqa: DTZ003
@@ -277,7 +278,7 @@ def test_the_line_is_that_of_the_call():
     [
         (impure, r"temporalio\.workflow\.now\(\)"),
         (lambda _: random.random(), r"temporalio\.workflow\.random\(\)"),
-        (lambda _: time.sleep(1), r"await asyncio\.sleep"),
+        (lambda _: doze(1), r"write `import time` and `time\.sleep"),
     ],
     ids=["clock", "chance", "wait"],
 )
@@ -333,3 +334,22 @@ def test_good_agents_pass():
 def test_the_standard_library_is_no_app_of_anybody():
     assert found(json.dumps) == []
     assert "json" in sys.stdlib_module_names
+
+
+# Sleeping
+
+
+def sleeps(state):
+    time.sleep(1)
+    return state
+
+
+def test_sleep_of_the_time_module_is_a_timer():
+    assert found(sleeps) == []
+
+
+def test_sleep_blocks_on_a_worker_without_the_bridge():
+    agents = perdure.Agents(bridge=False)
+    agents.add("one", graph_of(sleeps))
+    with pytest.raises(ImpureNode, match=r"blocks the worker: write `await asyncio\.sleep"):
+        scan(agents, guard="error")
