@@ -7,13 +7,14 @@ from typing import Annotated
 import typer
 
 from perdure.cli.exit import Code, carry_out
-from perdure.cli.options import DEFAULT_QUEUE, AsJson, TaskQueue, Verbose
+from perdure.cli.options import DEFAULT_QUEUE, AsJson, Store, StreamTo, TaskQueue, Threads, Verbose
 from perdure.cli.output import err, write_json
+from perdure.cli.project import Config, choose_app, load_project
+from perdure.cli.streams import STREAM_FILE, writing_sink
 from perdure.cli.worker import tell_ready
 from perdure.client.connect import ADDRESS, connect, quiet_runtime
 from perdure.testing.servers import DevServer
 from perdure.worker.agents import Agents
-from perdure.worker.apps import load_app
 from perdure.worker.factory import run_worker, stop_signals
 from perdure.worker.scan import Guard
 
@@ -26,17 +27,22 @@ def command(
         str | None,
         typer.Argument(
             metavar="[APP]",
-            help="A file, a folder with an app.py, or a module; without it no worker runs.",
+            help="A file, a folder or a module.  \\[default: the langgraph.json of this folder, "
+            "or no worker]",
             show_default=False,
         ),
     ] = None,
     *,
+    config: Config = None,
     port: Annotated[int, typer.Option(help="Port of Temporal's server; 0 is any.")] = PORT,
     ui_port: Annotated[int, typer.Option(help="Port of Temporal's Web UI; 0 is any.")] = UI_PORT,
-    data: Annotated[Path, typer.Option(help="Folder of the database.")] = Path(".perdure"),
+    data: Annotated[Path, typer.Option(help="Folder of the databases.")] = Path(".perdure"),
     guard: Annotated[
         Guard, typer.Option(help="What happens when a node does I/O or reads the clock.")
     ] = "error",
+    stream: StreamTo = None,
+    store: Store = None,
+    threads: Threads = None,
     task_queue: TaskQueue = DEFAULT_QUEUE,
     as_json: AsJson = False,
     verbose: Verbose = False,
@@ -48,9 +54,11 @@ def command(
     """
 
     async def work() -> int:
-        agents = load_app(app) if app is not None else None
+        chosen = choose_app(app, config)
+        agents = load_project(chosen) if chosen is not None else None
         if agents is not None:
-            agents.build()
+            agents.places.change(store=store, threads=threads, data=data)
+            agents.sink = writing_sink(stream, agents.sink, data / STREAM_FILE)
         server = DevServer(data=data, port=port, ui_port=ui_port)
         async with server:
             _tell_server(server, as_json=as_json)

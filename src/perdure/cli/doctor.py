@@ -1,6 +1,5 @@
 """`perdure doctor`: check server, worker and settings."""
 
-import importlib
 import os
 from collections.abc import Sequence
 from typing import Annotated
@@ -22,18 +21,27 @@ from perdure.cli.options import (
     Where,
 )
 from perdure.cli.output import clean, out, write_json
+from perdure.cli.project import Config, choose_app, load_project
 from perdure.cli.session import open_client
+from perdure.core.declared import Kind
 from perdure.errors import PerdureError
+from perdure.worker.discover import discover
 
+_KINDS: tuple[Kind, ...] = ("model", "tool")
 _SIGNS = {"ok": "ok     ", "warning": "warning", "failed": "FAILED "}
 
 
 def command(
     app: Annotated[
         str | None,
-        typer.Argument(metavar="[APP]", help="Also load this app.", show_default=False),
+        typer.Argument(
+            metavar="[APP]",
+            help="Also load this app.  \\[default: the langgraph.json of this folder]",
+            show_default=False,
+        ),
     ] = None,
     *,
+    config: Config = None,
     fix: Annotated[
         bool, typer.Option("--fix", help="Create missing search attributes on the server.")
     ] = False,
@@ -51,13 +59,15 @@ def command(
     where = Where(address=address, namespace=namespace, profile=profile)
 
     async def work() -> int:
+        chosen = choose_app(app, config)
+        loaded = [] if chosen is None else [_check_app(chosen)]  # first: it may set keys
         found = [
             checks.check_python(),
             *checks.check_libraries(),
             checks.check_private_names(),
             *checks.check_extras(),
             *checks.check_keys(os.environ),
-            *([] if app is None else [_check_app(app)]),
+            *loaded,
             *await _check_server(where, task_queue, fix=fix, verbose=verbose),
         ]
         if as_json:
@@ -85,12 +95,13 @@ async def _check_server(where: Where, task_queue: str, *, fix: bool, verbose: bo
 
 def _check_app(spec: str) -> Check:
     try:
-        agents = importlib.import_module("perdure.worker.apps").load_app(spec)
-        agents.build()
+        agents = load_project(spec)
+        discover(agents)
     except PerdureError as error:
         return Check(name="app", state="failed", text=str(error), mend="see the text")
     names = ", ".join(agents.names)
-    return Check(name="app", state="ok", text=f"agents: {names}")
+    known = [f"{kind}s: {', '.join(agents.declared.names(kind)) or 'none'}" for kind in _KINDS]
+    return Check(name="app", state="ok", text="; ".join([f"agents: {names}", *known]))
 
 
 def _print(found: Sequence[Check]) -> None:

@@ -28,6 +28,7 @@ COMMANDS: Mapping[str, Door] = {
     "dev": Door(module="dev", help="Temporal, its UI and a worker on one machine.", panel=_MAKE),
     "worker": Door(module="worker", help="Run an app's agents.", panel=_MAKE),
     "run": Door(module="run", help="Start a run and follow it.", panel=_MAKE),
+    "chat": Door(module="chat", help="Talk with an agent.", panel=_MAKE),
     "cancel": Door(module="cancel", help="Ask a run to end.", panel=_MAKE),
     "ls": Door(module="ls", help="List runs.", panel=_SEE),
     "show": Door(module="show", help="The time line of a run.", panel=_SEE),

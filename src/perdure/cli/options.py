@@ -49,11 +49,50 @@ QuestionId = Annotated[
 ]
 By = Annotated[str | None, typer.Option("--by", help="Who decides.  \\[default: your login name]")]
 App = Annotated[
-    str,
+    str | None,
     typer.Argument(
-        metavar="APP",
-        help="A file (app.py), a folder with an app.py, or a module (package.module:agents).",
+        metavar="[APP]",
+        help="A file (app.py), a folder, or a module (package.module:agents).  "
+        "\\[default: the langgraph.json of this folder]",
         show_default=False,
+    ),
+]
+StreamTo = Annotated[
+    str | None,
+    typer.Option(
+        "--stream",
+        metavar="URL",
+        help="Where tokens go while runs are under way: sqlite:PATH, or off. "
+        "\\[env: PERDURE_STREAM] \\[default: stream.db in the data folder .perdure]",
+    ),
+]
+StreamFrom = Annotated[
+    str | None,
+    typer.Option(
+        "--stream-from",
+        metavar="URL",
+        help="Where the workers send tokens. \\[env: PERDURE_STREAM] "
+        "\\[default: sqlite:.perdure/stream.db]",
+    ),
+]
+
+_KEEP = "Memory and threads"
+Store = Annotated[
+    str | None,
+    typer.Option(
+        "--store",
+        metavar="URL",
+        help="Long-term memory: sqlite:///file or postgresql://...  \\[default: in --data]",
+        rich_help_panel=_KEEP,
+    ),
+]
+Threads = Annotated[
+    str | None,
+    typer.Option(
+        "--threads",
+        metavar="URL",
+        help="Threads: sqlite:///file or postgresql://...  \\[default: in --data]",
+        rich_help_panel=_KEEP,
     ),
 ]
 

@@ -1,6 +1,7 @@
 """`perdure run`: start a run and follow it."""
 
 import asyncio
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Annotated
@@ -18,13 +19,17 @@ from perdure.cli.options import (
     AsJson,
     Namespace,
     Profile,
+    StreamFrom,
     TaskQueue,
     Verbose,
     Where,
 )
 from perdure.cli.output import err, out, write_json
 from perdure.cli.session import open_client
+from perdure.cli.speaking import words_of
+from perdure.cli.streams import reading_sink
 from perdure.client import Client, Timeline
+from perdure.client.threads import check_on_busy
 from perdure.core.jsons import Json
 from perdure.errors import RunFailed, Unavailable
 
@@ -39,6 +44,10 @@ class _Wish:
     follow: bool
     wait: bool
     timeout: float | None
+    stream: bool
+    stream_from: str | None
+    thread: str | None
+    on_busy: str
     tenant: str | None
     options: str | None
     recursion_limit: int | None
@@ -68,6 +77,20 @@ def command(
         float | None,
         typer.Option(metavar="SECONDS", help="Follow no longer; the run itself goes on."),
     ] = None,
+    stream: Annotated[
+        bool, typer.Option("--stream", help="Show the model's words as they come.")
+    ] = False,
+    stream_from: StreamFrom = None,
+    thread: Annotated[
+        str | None, typer.Option(metavar="ID", help="Conversation that the run goes on with.")
+    ] = None,
+    on_busy: Annotated[
+        str,
+        typer.Option(
+            metavar="WORD",
+            help="If another run has the thread: refuse, queue, interrupt, rollback.",
+        ),
+    ] = "refuse",
     tenant: Annotated[str | None, typer.Option(help="Whose run it is, for filters.")] = None,
     options: Annotated[
         str | None,
@@ -98,6 +121,10 @@ def command(
         follow=not no_wait,
         wait=wait,
         timeout=timeout,
+        stream=stream,
+        stream_from=stream_from,
+        thread=thread,
+        on_busy=on_busy,
         tenant=tenant,
         options=options,
         recursion_limit=recursion_limit,
@@ -112,7 +139,8 @@ def command(
 async def _run(wish: _Wish) -> int:
     data = read_json(wish.input, what="the input (-i)")
     options = read_object(wish.options, what="--options")
-    client = await open_client(wish.where, verbose=wish.verbose)
+    sink = reading_sink(wish.stream_from) if wish.stream else None
+    client = await open_client(wish.where, verbose=wish.verbose, sink=sink)
     run = await client.start(
         wish.agent,
         data,
@@ -120,6 +148,9 @@ async def _run(wish: _Wish) -> int:
         tenant=wish.tenant,
         options=options,
         recursion_limit=wish.recursion_limit,
+        thread=wish.thread,
+        on_busy=check_on_busy(wish.on_busy),
+        stream=("messages",) if wish.stream else (),
         task_queue=wish.task_queue,
     )
     if not wish.follow:
@@ -131,14 +162,15 @@ async def _run(wish: _Wish) -> int:
     err(f"run {run.run_id} of agent {wish.agent!r} started")
     try:
         async with asyncio.timeout(wish.timeout):
-            line = await follow_run(
-                client,
-                run.run_id,
-                tell=_tell,
-                say=err,
-                task_queue=wish.task_queue,
-                until_waiting=not wish.wait,
-            )
+            async with words_of(client, run.run_id, wanted=wish.stream) as say:
+                line = await follow_run(
+                    client,
+                    run.run_id,
+                    tell=lambda change: _tell(change, say),
+                    say=say,
+                    task_queue=wish.task_queue,
+                    until_waiting=not wish.wait,
+                )
     except TimeoutError as error:
         span = timedelta(seconds=wish.timeout or 0)
         raise Unavailable(
@@ -150,9 +182,9 @@ async def _run(wish: _Wish) -> int:
     return _ended(line, as_json=wish.as_json)
 
 
-def _tell(change: Change) -> None:
+def _tell(change: Change, say: Callable[[str], None]) -> None:
     if change.text:
-        err(f"  {change.text}")
+        say(f"  {change.text}")
 
 
 async def _waiting(client: Client, line: Timeline, *, as_json: bool) -> int:

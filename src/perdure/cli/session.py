@@ -4,9 +4,12 @@ import os
 
 from perdure.cli.options import Where
 from perdure.client import Client, connect, quiet_runtime
+from perdure.core.frames import StreamSink
 
 
-async def open_client(where: Where, *, verbose: bool = False) -> Client:
+async def open_client(
+    where: Where, *, verbose: bool = False, sink: StreamSink | None = None
+) -> Client:
     """Connect to the server of the command line, the environment or Temporal's profile.
 
     Raises:
@@ -19,4 +22,5 @@ async def open_client(where: Where, *, verbose: bool = False) -> Client:
         namespace=where.namespace,
         profile=where.profile,
         environment=dict(os.environ),
+        sink=sink,
     )

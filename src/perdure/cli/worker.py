@@ -1,5 +1,6 @@
 """`perdure worker`: run an app's agents."""
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -12,25 +13,37 @@ from perdure.cli.options import (
     AsJson,
     Namespace,
     Profile,
+    Store,
+    StreamTo,
     TaskQueue,
+    Threads,
     Verbose,
     Where,
 )
 from perdure.cli.output import err, write_json
+from perdure.cli.project import Config, load_project, need_app
 from perdure.cli.session import open_client
+from perdure.cli.streams import FOLDER, STREAM_FILE, writing_sink
 from perdure.core.jsons import Json
+from perdure.storage.places import DATA
 from perdure.worker.agents import Agents
-from perdure.worker.apps import load_app
 from perdure.worker.factory import run_worker
 from perdure.worker.scan import Guard
 
 
 def command(
-    app: App,
+    app: App = None,
     *,
+    config: Config = None,
     guard: Annotated[
         Guard, typer.Option(help="What happens when a node does I/O or reads the clock.")
     ] = "error",
+    stream: StreamTo = None,
+    store: Store = None,
+    threads: Threads = None,
+    data: Annotated[
+        Path, typer.Option(help="Folder of the SQLite files, unless URLs are given.")
+    ] = DATA,
     task_queue: TaskQueue = DEFAULT_QUEUE,
     address: Address = None,
     namespace: Namespace = None,
@@ -42,8 +55,9 @@ def command(
     where = Where(address=address, namespace=namespace, profile=profile)
 
     async def work() -> int:
-        agents = load_app(app)
-        agents.build()
+        agents = load_project(need_app(app, config))
+        agents.places.change(store=store, threads=threads, data=data)
+        agents.sink = writing_sink(stream, agents.sink, FOLDER / STREAM_FILE)
         client = await open_client(where, verbose=verbose)
 
         def ready(identity: str) -> None:

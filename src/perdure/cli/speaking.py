@@ -1,0 +1,181 @@
+"""Show a run's stream on a terminal, or as plain text; no text twice."""
+
+import asyncio
+import shutil
+import sys
+import unicodedata
+from collections.abc import AsyncGenerator, Callable, Iterator, Mapping
+from contextlib import aclosing, asynccontextmanager
+from typing import cast
+
+import typer
+
+from perdure.cli.output import clean, err, one_line
+from perdure.client import Client, End, Part, Reset
+from perdure.core.jsons import Json, JsonObject
+from perdure.core.merging import text_of
+
+_SPEAKERS = ("ai", "AIMessageChunk")
+_LONGEST = 100
+_LAST_WORDS = 2.0
+"""Seconds to wait for the last words of a run that has ended, or waits."""
+
+
+class Screen:
+    """What a person sees of one turn.
+
+    On a terminal text appears as it comes, and what a reset voids is wiped away. Elsewhere a
+    text is printed when it is final.
+    """
+
+    def __init__(self, *, terminal: bool, err: bool = False) -> None:
+        self._terminal = terminal
+        self._err = err
+        self._texts: dict[str, str] = {}
+        self._open = ""
+        """The call whose text the cursor stands behind."""
+        self._spoken = False
+
+    def begin(self) -> None:
+        """Begin a turn."""
+        self._texts, self._open, self._spoken = {}, "", False
+
+    def show(self, event: Part | Reset) -> None:
+        """Show what is new."""
+        if isinstance(event, Reset):
+            self._wipe(event.call)
+        elif event.mode == "messages":
+            self._speak(event)
+        elif event.mode == "updates":
+            for row in told_by(event.data):
+                self.line(row)
+
+    def line(self, text: str) -> None:
+        """Print a line of its own, after what was said so far."""
+        self.settle()
+        self._write(text)
+
+    def settle(self) -> None:
+        """End the line that is being written; nothing of it is taken back from now on."""
+        if self._terminal:
+            if self._open:
+                self._write()
+        else:
+            for text in self._texts.values():
+                self._write(clean(text.strip("\n")))
+            self._texts = {}
+        self._open = ""
+
+    def finish(self, words: str) -> None:
+        """End a turn; `words` are shown if nothing else was said."""
+        self.settle()
+        if not self._spoken and words:
+            self._write(clean(words))
+
+    def _speak(self, part: Part) -> None:
+        message = part.data[0] if isinstance(part.data, list) else None
+        if not isinstance(message, dict) or message.get("$") not in _SPEAKERS or not part.text:
+            return
+        self._spoken = True
+        key = part.call or str(message.get("id"))
+        if self._terminal and key != self._open:
+            self.settle()
+            self._open = key
+        self._texts[key] = self._texts.get(key, "") + part.text
+        if self._terminal:
+            self._write(clean(part.text), newline=False)
+
+    def _wipe(self, call: str) -> None:
+        text = self._texts.pop(call, "")
+        if not self._terminal or not text:
+            return
+        if call == self._open:
+            up = rows_of(clean(text), shutil.get_terminal_size().columns) - 1
+            self._write("\r" + (f"\x1b[{up}A" if up else "") + "\x1b[J", newline=False)
+            self._open = ""
+        else:
+            self.line("(the answer above was cut off; it is made again)")
+
+    def _write(self, text: str = "", *, newline: bool = True) -> None:
+        typer.echo(text, nl=newline, err=self._err)
+
+
+@asynccontextmanager
+async def words_of(
+    client: Client, run_id: str, *, wanted: bool
+) -> AsyncGenerator[Callable[[str], None]]:
+    """Show a run's words on standard error while the block runs; yields what prints lines there."""
+    if not wanted:
+        yield err
+        return
+    screen = Screen(terminal=sys.stderr.isatty(), err=True)
+
+    async def show() -> None:
+        async with aclosing(client.stream(run_id)) as events:
+            async for event in events:
+                if isinstance(event, End):
+                    screen.settle()
+                else:
+                    screen.show(event)
+
+    task = asyncio.create_task(show())
+    try:
+        yield screen.line
+        await asyncio.wait([task], timeout=_LAST_WORDS)
+        if task.done():
+            task.result()
+    finally:
+        task.cancel()
+        screen.settle()
+
+
+def rows_of(text: str, width: int) -> int:
+    """Count the rows that a text takes on a terminal, from the beginning of a line."""
+    rows = 0
+    for line in text.split("\n"):
+        columns = sum(_columns(char) for char in line)
+        rows += max(1, -(-columns // max(width, 1)))
+    return rows
+
+
+def _columns(char: str) -> int:
+    if unicodedata.combining(char):
+        return 0
+    return 2 if unicodedata.east_asian_width(char) in "WF" else 1
+
+
+def told_by(update: Json) -> Iterator[str]:
+    """Describe the tool calls and results of one part of `updates`, a line each."""
+    for message in _messages(update):
+        kind = message.get("$")
+        calls = message.get("tool_calls")
+        if kind in _SPEAKERS and isinstance(calls, list):
+            yield from (f"  → {_call(call)}" for call in calls if isinstance(call, dict))
+        elif kind == "tool":
+            text = text_of(message)
+            yield f"  ← {one_line(str(message.get('name') or 'tool'))}: {one_line(text, _LONGEST)}"
+
+
+def _call(call: Mapping[str, Json]) -> str:
+    args = call.get("args")
+    pairs = cast("JsonObject", args).items() if isinstance(args, dict) else ()
+    told = ", ".join(f"{name}={value}" for name, value in pairs)
+    return one_line(f"{call.get('name')}({told})", _LONGEST)
+
+
+def _messages(update: Json) -> Iterator[JsonObject]:
+    if not isinstance(update, dict):
+        return
+    for change in update.values():
+        found = change.get("messages") if isinstance(change, dict) else None
+        for message in found if isinstance(found, list) else ():
+            if isinstance(message, dict):
+                yield message
+
+
+def last_words(result: Json) -> str:
+    """Return the text of the last message of a result; empty if there is none."""
+    for message in reversed(list(_messages({"result": result}))):
+        if message.get("$") in _SPEAKERS:
+            return text_of(message)
+    return ""
