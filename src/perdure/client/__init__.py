@@ -13,15 +13,21 @@ from perdure.client.failures import Failure
 from perdure.client.index import add_attributes, missing_attributes
 from perdure.client.records import Inbox, RunStatus, RunSummary, Unasked, Waiting
 from perdure.client.runs import Client, RunHandle
+from perdure.client.stream import End, Event
 from perdure.client.timeline import Asked, Call, Happening, Timeline
+from perdure.core.merging import Part, Reset
 
 __all__ = [
     "Asked",
     "Call",
     "Client",
+    "End",
+    "Event",
     "Failure",
     "Happening",
     "Inbox",
+    "Part",
+    "Reset",
     "RunHandle",
     "RunStatus",
     "RunSummary",

@@ -13,6 +13,7 @@ from temporalio.runtime import LoggingConfig, Runtime, TelemetryConfig, Telemetr
 from temporalio.service import RetryConfig, RPCError
 
 from perdure.client.runs import Client
+from perdure.core.frames import StreamSink
 from perdure.core.jsons import shorten
 from perdure.errors import BadOption, ServerUnavailable
 
@@ -86,11 +87,13 @@ async def connect(
     data_converter: DataConverter = DataConverter.default,
     identity: str | None = None,
     runtime: Runtime | None = None,
+    sink: StreamSink | None = None,
     within: timedelta = WITHIN,
 ) -> Client:
     """Connect to a Temporal server and return Perdure's client. Runs in any process.
 
-    The server's address defaults to 127.0.0.1:7233, the namespace to "default".
+    The server's address defaults to 127.0.0.1:7233, the namespace to "default". `sink` is where
+    the workers send the streams of runs, if you want to read those.
 
     Raises:
         ServerUnavailable: No server answered `within` this time; the text says what to do.
@@ -116,7 +119,7 @@ async def connect(
         raise _silent(target, f"no answer within {within.total_seconds():g} s") from error
     except (RuntimeError, OSError, ValueError, RPCError) as error:
         raise _silent(target, _reason(str(error))) from error
-    return Client(held, target=str(target))
+    return Client(held, target=str(target), sink=sink)
 
 
 def _silent(target: Target, reason: str) -> ServerUnavailable:

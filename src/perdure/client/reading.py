@@ -14,13 +14,14 @@ from temporalio.client import WorkflowHistory
 
 from perdure.client.asked import AskedReader
 from perdure.client.failures import Failure, read_failure
+from perdure.client.kinship import ChildReader
 from perdure.client.payloads import Decode, first
 from perdure.client.timeline import Call, Happening, Kind, Outcome, Timeline, began
 from perdure.core.jsons import Json, JsonObject, Raw
-from perdure.core.names import MODEL_ACTIVITY, TOOL_ACTIVITY
+from perdure.core.names import MODEL_ACTIVITY, NODE_ACTIVITY, TOOL_ACTIVITY
 from perdure.core.wire import Status
 
-_KINDS: dict[str, Kind] = {MODEL_ACTIVITY: "model", TOOL_ACTIVITY: "tool"}
+_KINDS: dict[str, Kind] = {MODEL_ACTIVITY: "model", TOOL_ACTIVITY: "tool", NODE_ACTIVITY: "node"}
 
 
 def read_timeline(
@@ -65,6 +66,7 @@ class _Reader:
 
     def __post_init__(self) -> None:
         self.asked = AskedReader(decode=self.decode)
+        self.children = ChildReader(decode=self.decode)
 
     def read(self, history: WorkflowHistory) -> None:
         self.part += 1
@@ -77,14 +79,16 @@ class _Reader:
             self._worker(event)
             self._end(event)
             self.asked.read(event)
+            self.children.read(event, self.part)
 
     def timeline(self, run_id: str) -> Timeline:
         if self.status != "running":
             self.asked.close()
+            self.children.close()
             self._leave_behind()
-        entries = [*self.calls.values(), *self.happenings, *self.asked.entries()]
+        calls = [*self.calls.values(), *self.children.calls.values()]
+        entries = [*calls, *self.happenings, *self.asked.entries()]
         tenant = self.start.get("tenant")
-        calls = list(self.calls.values())
         return Timeline(
             run_id=run_id,
             agent=str(self.start.get("agent") or ""),
@@ -163,7 +167,8 @@ class _Reader:
         kind = _KINDS.get(asked.activity_type.name, "activity")
         argument = first(asked.input.payloads, self.decode)
         data = cast("dict[str, Raw]", argument if isinstance(argument, dict) else {})
-        name = data.get(kind) if kind != "activity" else None
+        path = data.get("path") or [data.get("name")]
+        name = "/".join(map(str, path)) if kind == "node" else data.get(kind)
         self.ids[asked.activity_id] = (self.part, event.event_id)
         self.calls[self.part, event.event_id] = Call(
             kind=kind,

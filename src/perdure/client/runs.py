@@ -1,23 +1,21 @@
 """Start, follow, list, decide and cancel runs. Caller side; never loads LangGraph."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from typing import cast
 
 import temporalio.client
 from temporalio.client import (
-    WorkflowExecution,
     WorkflowExecutionDescription,
     WorkflowFailureError,
-    WorkflowHistory,
     WorkflowHistoryEventFilterType,
 )
-from temporalio.service import RPCError, RPCStatusCode
 
 from perdure.client import starting
 from perdure.client.failures import Failure
-from perdure.client.faults import not_found, translated
+from perdure.client.faults import translated
+from perdure.client.finding import fetch_chain, find_run
 from perdure.client.inbox import (
     NoWorker,
     agent_of,
@@ -28,7 +26,7 @@ from perdure.client.inbox import (
     send_decision,
 )
 from perdure.client.index import missing_attributes
-from perdure.client.listing import find_runs, list_runs
+from perdure.client.listing import list_runs
 from perdure.client.payloads import decoder, uncover
 from perdure.client.reading import read_timeline
 from perdure.client.records import (
@@ -41,11 +39,14 @@ from perdure.client.records import (
     with_answer,
 )
 from perdure.client.state import StateCalls, branch, which
+from perdure.client.stream import StreamCalls
+from perdure.client.threads import OnBusy, check_on_busy, check_thread, start_on_thread
 from perdure.client.timeline import Timeline
 from perdure.core.approvals import Decision, parse_decision
+from perdure.core.frames import StreamSink
 from perdure.core.jsons import Json, JsonObject, Raw
 from perdure.core.names import STATUS_QUERY, TASK_QUEUE
-from perdure.core.wire import Resume, Status
+from perdure.core.wire import Checkpoints, OnPause, Resume, Status
 from perdure.errors import BadInput, RunFailed, RunNotFound
 
 DECIDE_WITHIN = timedelta(seconds=10)
@@ -60,12 +61,14 @@ class _Probe:
 
 
 @dataclass(frozen=True)
-class Client(StateCalls):
+class Client(StateCalls, StreamCalls):
     """Perdure's client, over a connected client of Temporal's."""
 
     temporal: temporalio.client.Client
     target: str = field(default="Temporal's server", kw_only=True)
     """The server's name in error texts."""
+    sink: StreamSink | None = field(default=None, kw_only=True, compare=False)
+    """Where the streams of runs are; `stream` reads them there."""
     _probe: _Probe = field(default_factory=_Probe, init=False, repr=False, compare=False)
 
     async def indexed(self) -> bool:
@@ -85,28 +88,59 @@ class Client(StateCalls):
         options: Mapping[str, Json] | None = None,
         recursion_limit: int | None = None,
         resume: Resume = "each",
+        thread: str | None = None,
+        on_busy: OnBusy = "refuse",
+        on_pause: OnPause = "wait",
+        checkpoints: Checkpoints = "latest",
+        stream: Sequence[str] = (),
         task_queue: str = TASK_QUEUE,
     ) -> "RunHandle":
         """Start a run of a registered agent; returns as soon as the server has recorded it.
 
+        `thread` names the conversation that it goes on with, and leaves its state to. Its runs
+        follow each other; `on_busy` says what happens while another one has it: "refuse",
+        "queue", "interrupt" (cancel that one, keep its state so far) or "rollback" (cancel it
+        and drop what it wrote to the thread). `checkpoints` says which ones the thread keeps.
+        With `on_pause="return"` a run that needs a person ends, and the next one on the thread
+        brings the answer (`{"$": "Command", "resume": ...}`).
+
         `resume` says when a graph that asks several questions at once goes on: with "each"
         answer as it comes, as LangGraph does, or when "all" have theirs, so that a node that
         still waits is not run again for another one's answer.
+
+        `stream` are LangGraph's stream modes whose parts the run tells while it is under way,
+        for `Client.stream` to read.
 
         Raises:
             RunExists: A run of that id is there already, running or ended.
             PayloadTooLarge: The input is larger than what the server takes.
             BadInput: The agent, the run id or the input cannot be used.
             BadOption: An option is unknown or has a wrong value.
+            ThreadBusy: Another run has the thread, and `on_busy` is "refuse".
+            Unavailable: No worker is up to take the run's place on the thread.
             ServerUnavailable: The server does not answer.
         """
         data = starting.make_input(
             agent, input, tenant=tenant, options=options or {}, recursion_limit=recursion_limit
         )
         wanted = starting.make_run_id(agent) if run_id is None else starting.check_run_id(run_id)
-        data = replace(data, index=await self.indexed(), resume=resume)
+        data = replace(
+            data,
+            index=await self.indexed(),
+            resume=resume,
+            thread=None if thread is None else check_thread(thread),
+            on_pause=on_pause,
+            checkpoints=checkpoints,
+            stream=starting.check_stream(stream),
+        )
+        busy = check_on_busy(on_busy)
         with translated(target=self.target, run_id=wanted):
-            await starting.start(self.temporal, data, run_id=wanted, task_queue=task_queue)
+            if thread is None:
+                await starting.start(self.temporal, data, run_id=wanted, task_queue=task_queue)
+            else:
+                await start_on_thread(
+                    self.temporal, data, run_id=wanted, task_queue=task_queue, on_busy=busy
+                )
         return RunHandle(client=self, run_id=wanted, agent=agent)
 
     async def result(self, run_id: str) -> Json:
@@ -128,11 +162,11 @@ class Client(StateCalls):
 
     async def failure(self, run_id: str) -> Failure | None:
         """Return why a run ended without a result; None if it has one, or still runs."""
-        return (await self._closing(run_id)).failure
+        return (await self.closing(run_id)).failure
 
     async def output(self, run_id: str) -> Json:
         """Return the output of a run that is done, without waiting; None if there is none."""
-        return (await self._closing(run_id)).result
+        return (await self.closing(run_id)).result
 
     async def describe(self, run_id: str) -> WorkflowExecutionDescription:
         """Return Temporal's own description of a run.
@@ -196,25 +230,7 @@ class Client(StateCalls):
         Raises:
             RunNotFound: No run id begins so, or several do; the text lists them.
         """
-        handle = self.temporal.get_workflow_handle(text)
-        try:
-            await handle.describe()
-        except RPCError as error:
-            if error.status not in (RPCStatusCode.NOT_FOUND, RPCStatusCode.INVALID_ARGUMENT):
-                with translated(target=self.target):
-                    raise
-            if "namespace" in error.message.lower():
-                with translated(target=self.target):
-                    raise
-        else:
-            return text
-        with translated(target=self.target):
-            found = await find_runs(self.temporal, text, indexed=await self.indexed())
-        if len(found) == 1:
-            return found[0]
-        if not found:
-            raise not_found(text)
-        raise RunNotFound(f"{len(found)} run ids begin with {text!r}: {', '.join(found)}")
+        return await find_run(self.temporal, text, target=self.target, indexed=self.indexed)
 
     async def questions(self, run_id: str | None = None) -> Inbox:
         """Return the open questions of one run, or of all.
@@ -343,26 +359,14 @@ class Client(StateCalls):
             RunNotFound: There is no such run.
         """
         execution = await self.describe(run_id)
-        histories = await self._chain(execution)
+        histories = await fetch_chain(self.temporal, execution, target=self.target)
         raw = execution.raw_description
         converter = self.temporal.data_converter
         await uncover(converter, [*(e for h in histories for e in h.events), raw])
         return read_timeline(histories, decode=decoder(converter), description=raw)
 
-    async def _chain(self, execution: WorkflowExecution) -> list[WorkflowHistory]:
-        """Fetch the history of a run and of what it continues, oldest first."""
-        histories: list[WorkflowHistory] = []
-        wanted: str | None = execution.run_id
-        while wanted and len(histories) < _LONGEST_CHAIN:
-            handle = self.temporal.get_workflow_handle(execution.id, run_id=wanted)
-            with translated(target=self.target, run_id=execution.id):
-                history = await handle.fetch_history()
-            histories.insert(0, history)
-            start = history.events[0].workflow_execution_started_event_attributes
-            wanted = start.continued_execution_run_id
-        return histories
-
-    async def _closing(self, run_id: str) -> Timeline:
+    async def closing(self, run_id: str) -> Timeline:
+        """Read how a run ended; of a run that is under way there is nothing to read yet."""
         handle = self.temporal.get_workflow_handle(run_id)
         with translated(target=self.target, run_id=run_id):
             history = await handle.fetch_history(

@@ -1,7 +1,7 @@
 """Put together what starts a run, and start it. Caller side."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from json import dumps
 from uuid import uuid4
@@ -16,7 +16,7 @@ from perdure.client.index import at_start
 from perdure.client.records import status_of
 from perdure.core.jsons import Json, shorten
 from perdure.core.names import AGENT_MEMO, AGENT_WORKFLOW
-from perdure.core.wire import PAYLOAD_LIMIT, RunInput, run_input
+from perdure.core.wire import PAYLOAD_LIMIT, STREAM_MODES, RunInput, run_input
 from perdure.errors import BadInput, PayloadTooLarge, RunExists, Unserializable
 
 LONGEST_ID = 200
@@ -72,6 +72,25 @@ def check_size(data: RunInput) -> None:
         )
 
 
+def check_stream(modes: Sequence[str]) -> tuple[str, ...]:
+    """Return the stream modes of a run.
+
+    Raises:
+        BadInput: One of them is none of LangGraph's.
+    """
+    found = (modes,) if isinstance(modes, str) else tuple(modes)
+    for mode in found:
+        if mode not in STREAM_MODES:
+            raise BadInput(f"stream={mode!r}: choose of {', '.join(STREAM_MODES)}")
+    return found
+
+
+def preview(data: RunInput) -> str:
+    """Write the details that Temporal's UI shows of a new run, in Markdown."""
+    text = shorten(dumps(data.input, ensure_ascii=False), _SHOWN).replace("```", "'''")
+    return f"Input of agent **{data.agent}**:\n\n```json\n{text}\n```"
+
+
 def make_run_id(agent: str) -> str:
     """Make a readable, unique run id, e.g. `support-3f9c2a1b7d40`."""
     slug = re.sub(r"[^\w.-]+", "-", agent)[:60].strip("-.") or "run"
@@ -110,7 +129,6 @@ async def start(
     Raises:
         RunExists: The text says what exists.
     """
-    preview = shorten(dumps(data.input, ensure_ascii=False), _SHOWN).replace("```", "'''")
     try:
         await client.start_workflow(
             AGENT_WORKFLOW,
@@ -122,7 +140,7 @@ async def start(
             memo={AGENT_MEMO: data.agent},
             search_attributes=at_start(data.agent, data.tenant) if data.index else None,
             static_summary=shorten(f"agent {data.agent}", 100),
-            static_details=f"Input of agent **{data.agent}**:\n\n```json\n{preview}\n```",
+            static_details=preview(data),
         )
     except WorkflowAlreadyStartedError as error:
         raise await _exists(client, run_id) from error

@@ -10,13 +10,13 @@ from perdure.client.records import iso
 from perdure.core.jsons import Json, JsonObject
 from perdure.core.wire import Status
 
-Kind = Literal["model", "tool", "activity"]
+Kind = Literal["model", "tool", "node", "agent", "activity"]
 Outcome = Literal["waiting", "running", "ok", "failed", "timed_out", "cancelled"]
 
 
 @dataclass(frozen=True, kw_only=True)
 class Call:
-    """One call of a model or a tool: one activity, with all its attempts."""
+    """One call of a model, a tool or a node: one activity with all its attempts; or a sub-agent."""
 
     kind: Kind
     name: str
@@ -41,6 +41,8 @@ class Call:
     input_tokens: int | None = None
     output_tokens: int | None = None
     result: Json = None
+    run: str | None = None
+    """The child run of a sub-agent."""
 
     @property
     def seconds(self) -> float | None:
@@ -69,7 +71,8 @@ class Call:
             "worker": self.worker,
             "input_tokens": self.input_tokens,
             "output_tokens": self.output_tokens,
-            "result": self.result if self.kind == "tool" else None,
+            "result": self.result if self.kind in ("tool", "agent") else None,
+            **({} if self.run is None else {"run": self.run}),
         }
 
 
