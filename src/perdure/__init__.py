@@ -15,8 +15,10 @@ if TYPE_CHECKING:
     from perdure.activity.effects import effect_key
     from perdure.worker.agents import Agents
     from perdure.worker.plugin import Plugin
+    from perdure.workflow.agenttool import agent_tool
     from perdure.workflow.asking import ask
     from perdure.workflow.model import model
+    from perdure.workflow.nodes import node
     from perdure.workflow.tool import tool
 
 __version__ = _version("perdure")
@@ -28,6 +30,8 @@ _ROOMS = {
     "effect_key": "perdure.activity.effects",
     "model": "perdure.workflow.model",
     "tool": "perdure.workflow.tool",
+    "agent_tool": "perdure.workflow.agenttool",
+    "node": "perdure.workflow.nodes",
 }
 
 
@@ -48,8 +52,10 @@ __all__ = [
     "Decision",
     "Plugin",
     "Retry",
+    "agent_tool",
     "ask",
     "effect_key",
     "model",
+    "node",
     "tool",
 ]

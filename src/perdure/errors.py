@@ -7,6 +7,8 @@ PerdureError
 │   ├── UnknownAgent            no agent of that name is registered
 │   ├── UnknownModel            a run used a model that this worker does not know
 │   ├── UnknownTool             a run used a tool that this worker does not know
+│   ├── UnknownNode             a node activity that this worker cannot find
+│   ├── TooDeep                 agents call one another without an end
 │   ├── NotAGraph               the registered thing is not a LangGraph graph
 │   ├── AppFailed               the app file could not be loaded
 │   ├── BadInput                a run's input has the wrong shape
@@ -22,7 +24,8 @@ PerdureError
 ├── CallFailed                  a provider or a tool failed for good
 │   ├── ModelFailed
 │   ├── ToolFailed
-│   └── NodeFailed              a node of the graph raised
+│   ├── NodeFailed              a node of the graph raised
+│   └── StorageFailed           long-term memory or a thread could not be read or written
 ├── ModelMistake                the model kept answering what cannot be used
 ├── EffectUnknown               an effect may have happened: a person must look
 ├── Refused                     a decision was not accepted
@@ -35,10 +38,12 @@ PerdureError
 │   ├── RunExists
 │   ├── RunNotFound
 │   ├── RunFailed
+│   ├── ThreadBusy              another run holds the thread
 │   └── ApprovalExpired         nobody decided in time and the question says: fail
 ├── ReplayFailed                a recorded history does not replay on today's code
 └── Unavailable                 the operator: something must be started or freed
     ├── ServerUnavailable
+    ├── StorageUnavailable      the database of memory or threads cannot be opened
     └── PortTaken
 ```
 
@@ -83,6 +88,18 @@ class UnknownTool(UsageError):
     """A run used a tool that the worker does not know."""
 
     code = "unknown_tool"
+
+
+class UnknownNode(UsageError):
+    """A run asked for a node that the worker cannot find."""
+
+    code = "unknown_node"
+
+
+class TooDeep(UsageError):
+    """Agents call one another as tools, deeper than is allowed."""
+
+    code = "too_deep"
 
 
 class NotAGraph(UsageError):
@@ -161,6 +178,8 @@ class CallFailed(PerdureError):
     """A call to the outside failed for good."""
 
     code = "call_failed"
+    original: Exception | None = None
+    """The exception that stands for it inside a graph, of the class that was raised."""
 
 
 class ModelFailed(CallFailed):
@@ -179,6 +198,12 @@ class NodeFailed(CallFailed):
     """A node of the graph raised."""
 
     code = "node_failed"
+
+
+class StorageFailed(CallFailed):
+    """Long-term memory or a thread could not be read or written."""
+
+    code = "storage_failed"
 
 
 class ModelMistake(PerdureError):
@@ -253,6 +278,12 @@ class RunFailed(RunError):
     code = "run_failed"
 
 
+class ThreadBusy(RunError):
+    """Another run holds the thread."""
+
+    code = "thread_busy"
+
+
 class ApprovalExpired(RunError):
     """Nobody decided in time, and the question says that the run then fails."""
 
@@ -275,6 +306,12 @@ class ServerUnavailable(Unavailable):
     """No Temporal server answers at the address."""
 
     code = "server_unavailable"
+
+
+class StorageUnavailable(Unavailable):
+    """The database of long-term memory or of threads cannot be opened."""
+
+    code = "storage_unavailable"
 
 
 class PortTaken(Unavailable):

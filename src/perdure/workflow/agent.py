@@ -9,14 +9,16 @@ from temporalio import workflow
 from temporalio.exceptions import ApplicationError, is_cancelled_exception
 
 from perdure.core.causes import as_cause, words
-from perdure.core.jsons import Json, Raw, shorten
+from perdure.core.jsons import Json, JsonObject, Raw, shorten
 from perdure.core.names import AGENT_WORKFLOW
-from perdure.core.wire import run_input
+from perdure.core.wire import Status, run_input
 from perdure.errors import BadInput, PerdureError
 from perdure.workflow.current import Run, need_run
 from perdure.workflow.doors import open_doors
 from perdure.workflow.graphs import run_graph
 from perdure.workflow.packing import fit
+from perdure.workflow.subagents import report_to_parent
+from perdure.workflow.totals import totals_of
 
 
 @workflow.defn(name=AGENT_WORKFLOW, sandboxed=False)
@@ -37,47 +39,62 @@ class AgentWorkflow:
         try:
             output = await self._finish(start)
         except ApplicationError:
-            self._view.end("failed")
+            self._end("failed")
             raise
         except Exception as error:
             if is_cancelled_exception(error):
-                self._view.end("cancelled")
+                self._end("cancelled")
                 raise
-            self._view.end("failed")
-            raise as_failure(error) from as_cause(error)
+            self._end("failed")
+            raise as_failure(error, self._totals()) from as_cause(error)
         except asyncio.CancelledError as error:
-            self._view.end("cancelled")
+            self._end("cancelled")
             if workflow.cancellation_reason() is None:
-                raise as_failure(RuntimeError("a node raised CancelledError")) from error
+                lost = RuntimeError("a node raised CancelledError")
+                raise as_failure(lost, self._totals()) from error
             raise
-        self._view.end("done")
+        self._end("done")
         return output
+
+    def _end(self, status: Status) -> None:
+        self._view.end(status)
+        if self._run.start.stream:
+            self._run.outlet.send(self._run.host, "end")
 
     async def _finish(self, start: Raw) -> Json:
         run = self._run
         run.start = run_input(start)
+        report_to_parent(run)
         self._view.begin()
         payload = run.host.codec.decode(run.start.input)
         check_input(run, payload)
         output = await run_graph(run.start.agent, payload)
-        data = run.host.codec.encode(output, what="the result of the run")
+        data: Json = run.host.codec.encode(output, what="the result of the run")
+        if run.start.nested:
+            told: JsonObject = {"output": data, "totals": totals_of(run)}
+            data = told
         fit(run.host.codec, data, what="the result of the run")
         return data
 
+    def _totals(self) -> JsonObject | None:
+        """Tell the parent what a nested run used, although it failed."""
+        return totals_of(self._run) if self._run.start.nested else None
 
-def as_failure(error: Exception) -> ApplicationError:
+
+def as_failure(error: Exception, totals: JsonObject | None = None) -> ApplicationError:
     """Turn an exception into a failure that ends the run, with a stable type."""
+    details = () if totals is None else (totals,)
     if isinstance(error, PerdureError):
-        return ApplicationError(str(error), type=error.code, non_retryable=True)
+        return ApplicationError(str(error), *details, type=error.code, non_retryable=True)
     text = f"{type(error).__name__}: {words(error)}"
-    return ApplicationError(text, type="unexpected", non_retryable=True)
+    return ApplicationError(text, *details, type="unexpected", non_retryable=True)
 
 
 def check_input(run: Run, payload: Raw) -> None:
     """Refuse an input that the graph cannot take.
 
     Raises:
-        BadInput: It is no object, or lacks a field of the graph's explicit input schema.
+        BadInput: It is no object, or has no field of the graph's explicit input schema.
     """
     graph = cast("Raw", run.host.graph(run.start.agent))
     builder = getattr(graph, "builder", None)
@@ -93,8 +110,10 @@ def check_input(run: Run, payload: Raw) -> None:
     if schema is getattr(builder, "state_schema", None):
         return  # a state is often started with some of its fields
     required = cast("frozenset[str]", getattr(schema, "__required_keys__", frozenset[str]()))
-    missing = sorted(required - set(cast("Mapping[str, Raw]", payload)))
-    if missing:
+    given = frozenset(cast("Mapping[str, Raw]", payload))
+    missing = sorted(required - given)
+    # LangGraph itself takes a part of them: hooks and tools may write the others.
+    if missing and not required & given:
         raise BadInput(
             f"agent {run.start.agent!r} needs {', '.join(missing)} in its input; "
             f"it takes {', '.join(sorted(required))}"

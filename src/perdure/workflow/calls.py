@@ -2,10 +2,19 @@
 
 import asyncio
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import timedelta
-from typing import cast
+from typing import NoReturn, cast
 
-from langchain_core.messages import AIMessage, BaseMessage, HumanMessage, ToolMessage
+from langchain_core.messages import (
+    AIMessage,
+    AIMessageChunk,
+    BaseMessage,
+    HumanMessage,
+    ToolMessage,
+)
+from langchain_core.tools import BaseTool
+from langgraph.config import get_stream_writer
 from temporalio import workflow
 from temporalio.common import RetryPolicy
 from temporalio.exceptions import (
@@ -17,13 +26,16 @@ from temporalio.exceptions import (
 from temporalio.exceptions import TimeoutError as CallTimeout
 from temporalio.workflow import ActivityCancellationType
 
+from perdure.core.approvals import digest_of
 from perdure.core.declared import Declaration
 from perdure.core.effects import effect_key
 from perdure.core.jsons import Json, JsonObject, Raw, shorten
 from perdure.core.names import MODEL_ACTIVITY, TOOL_ACTIVITY
 from perdure.core.options import MODEL_OPTIONS, TOOL_OPTIONS, CallOptions, Retry
+from perdure.core.scenes import RUNTIME, SCRATCHPAD, Outcome, Scene
 from perdure.core.summaries import model_summary, tool_summary
 from perdure.errors import (
+    CallFailed,
     EffectUnknown,
     ModelFailed,
     ModelMistake,
@@ -33,12 +45,17 @@ from perdure.errors import (
     UsageError,
 )
 from perdure.workflow.current import Run
+from perdure.workflow.injection import injected_into, separate
+from perdure.workflow.interrupting import answered, configurable
+from perdure.workflow.outlet import live_of
 from perdure.workflow.packing import (
     pack_model_call,
     pack_tool_call,
+    unpack_chunks,
     unpack_model_reply,
     with_parsed,
 )
+from perdure.workflow.raising import original
 
 _SHUTDOWN = "WorkerShutdown"
 """What Temporal's SDK calls an attempt that ended because its worker was stopped."""
@@ -49,8 +66,12 @@ async def call_model(
     declared: Declaration,
     messages: Sequence[BaseMessage],
     options: Mapping[str, Raw],
+    *,
+    chunks: list[AIMessageChunk] | None = None,
 ) -> AIMessage:
     """Ask a model, and tell it what is wrong until its answer can be used.
+
+    `chunks` is filled with the parts in which the provider sent the answer.
 
     Raises:
         ModelFailed: The call failed for good; the text has the provider's words.
@@ -59,11 +80,18 @@ async def call_model(
     name = declared.name
     limits = run.start.model_override(name).apply(declared.override.apply(MODEL_OPTIONS))
     turn = run.next_turn()
+    live = live_of(f"model-{turn}") if "messages" in run.start.stream else None
     conversation = list(messages)
     faults: tuple[JsonObject, ...] = ()
     for repair in range(limits.repairs + 1):
         packed = pack_model_call(
-            run.host.codec, model=name, messages=conversation, options=options, call=limits
+            run.host.codec,
+            model=name,
+            messages=conversation,
+            options=options,
+            call=limits,
+            live=replace(live, repair=repair) if live is not None else None,
+            chunks=chunks is not None,
         )
         try:
             raw = await _execute(
@@ -73,11 +101,15 @@ async def call_model(
             if is_cancelled_exception(error):
                 raise
             failed = _kind(error, ModelFailed)
-            raise failed(_explain(f"model {name!r}", error, limits)) from error
+            raise_as_raised(run, failed(_explain(f"model {name!r}", error, limits)), error)
         message, reply = unpack_model_reply(run.host.codec, raw)
         run.add_usage(reply.usage)
         faults = reply.faults
         if not faults:
+            if live is not None and message.id:
+                run.outlet.calls[message.id] = live.call
+            if chunks is not None:
+                chunks += unpack_chunks(run.host.codec, reply)
             return with_parsed(message, options)
         conversation = [*conversation, *_tell(message, faults)]
     told = "; ".join(str(fault.get("text")) for fault in faults)
@@ -87,22 +119,68 @@ async def call_model(
 
 
 async def call_tool(
-    run: Run, declared: Declaration, args: Raw, *, call_id: str | None, position: int
+    run: Run,
+    declared: Declaration,
+    args: Raw,
+    *,
+    call_id: str | None,
+    position: int,
+    tool: BaseTool | None = None,
 ) -> Raw:
     """Run a tool as an activity and return what it returned.
 
+    What it asks a person by `interrupt()` is asked in the node, and the call made again with
+    the answers. What it streamed goes to the node's stream writer.
+
     Raises:
-        ToolFailed: The tool failed for good; the text has its words.
+        ToolFailed: The tool failed for good; inside a graph also of the class that it raised.
         EffectUnknown: An effect that may not be repeated was cut off in the middle.
     """
+    codec, subject = run.host.codec, f"tool {declared.name!r}"
+    plain, scene = separate(codec, args, tool, what=subject)
+    same = call_id or digest_of(codec.encode(plain, what=f"arguments of {subject}"))
+    turn = run.pauses.enter((declared.name, same))
+    held = run.pauses.find(turn)
+    key = None
+    if declared.effect:
+        key = _key(position, call_id) if held is None or held.key is None else held.key
+
+    summary = tool_summary(declared.name, _shown(plain, tool))
+
+    async def call(answers: list[Json]) -> Outcome:
+        told = scene if scene is None else replace(scene, answers=tuple(answers))
+        return await _call_once(
+            run, declared, plain, told, call_id=call_id, key=key, summary=summary
+        )
+
+    try:
+        outcome = await answered(run.pauses, turn, codec, call, key=key, what=subject)
+    finally:
+        if turn is not None:
+            run.pauses.leave(turn)
+    return codec.decode(outcome.value)
+
+
+async def _call_once(
+    run: Run,
+    declared: Declaration,
+    args: Raw,
+    scene: Scene | None,
+    *,
+    call_id: str | None,
+    key: str | None,
+    summary: str,
+) -> Outcome:
     name = declared.name
     limits = run.start.tool_override(name).apply(declared.override.apply(TOOL_OPTIONS))
-    key = _key(position, call_id) if declared.effect else None
     once = declared.effect and not declared.idempotent
-    packed = pack_tool_call(run.host.codec, tool=name, args=args, call_id=call_id, key=key)
+    wanted = "custom" in run.start.stream and scene is not None
+    live = run.outlet.live_tool(configurable()) if wanted else None
+    packed = pack_tool_call(
+        run.host.codec, tool=name, args=args, call_id=call_id, key=key, scene=scene, live=live
+    )
     if declared.effect and (done := run.ledger.take(name, packed["args"])) is not None:
-        return run.host.codec.decode(done.result)
-    summary = tool_summary(name, cast("Mapping[str, Json]", args) if isinstance(args, dict) else {})
+        return Outcome(value=Outcome.from_json(done.result).value)
     try:
         raw = await _execute(
             TOOL_ACTIVITY, packed, limits, summary=summary, once=once, effect=declared.effect
@@ -115,10 +193,40 @@ async def call_tool(
             ) from error
         if is_cancelled_exception(error):
             raise
-        raise _kind(error, ToolFailed)(text) from error
-    if key is not None:
+        raise_as_raised(run, _kind(error, ToolFailed)(text), error)
+    outcome = Outcome.from_json(raw)
+    if key is not None and outcome.question is None:
         run.ledger.add(tool=name, args=packed["args"], key=key, result=raw, at=run.saver.newest)
-    return run.host.codec.decode(raw)
+    for chunk in outcome.chunks if RUNTIME in configurable() else ():
+        part = run.host.codec.decode(chunk)
+        if live is not None:
+            run.outlet.note_written(part, live)
+        get_stream_writer()(part)
+    return outcome
+
+
+def _shown(args: Raw, tool: BaseTool | None) -> Mapping[str, Json]:
+    """Return what the model gave: parts of the state that were injected beside it say little."""
+    if not isinstance(args, dict):
+        return {}
+    given = cast("dict[str, Json]", args)
+    hidden = () if tool is None else injected_into(tool)
+    return {name: value for name, value in given.items() if name not in hidden}
+
+
+def raise_as_raised(run: Run, failed: PerdureError, error: ActivityError) -> NoReturn:
+    """Raise what the activity raised if a graph is there to see it, else the failure itself.
+
+    Raises:
+        PerdureError: Always; inside a graph it is of the original's class too.
+    """
+    failed.__cause__ = error
+    details = error.cause.details if isinstance(error.cause, ApplicationError) else ()
+    if isinstance(failed, CallFailed) and len(details) > 1 and SCRATCHPAD in configurable():
+        made = original(run.host.codec, details[1], failed)
+        if made is not failed:
+            raise made from failed
+    raise failed from error
 
 
 async def _execute(

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable, Coroutine, Mapping
+from contextvars import copy_context
 from dataclasses import dataclass, field
 from typing import cast
 
@@ -14,7 +15,12 @@ from perdure.core.wire import RunInput
 from perdure.errors import Incompatible, NotInRun
 from perdure.workflow import bridge
 from perdure.workflow.desk import Desk
+from perdure.workflow.family import Family
+from perdure.workflow.interrupting import Pauses
 from perdure.workflow.ledger import Ledger
+from perdure.workflow.ordering import in_order
+from perdure.workflow.outlet import Outlet
+from perdure.workflow.runcache import Results, RunCache
 from perdure.workflow.saver import Saver
 from perdure.workflow.taming import Tamed, tame
 
@@ -31,7 +37,16 @@ class Run:
     saver: Saver = field(default_factory=Saver)
     drive: Raw = None
     """The graph on its way (`perdure.workflow.driving.Drive`), or at its end."""
+    thread: Raw = None
+    """What the run knows of its thread (`perdure.workflow.threads.Thread`), if it has one."""
     ledger: Ledger = field(default_factory=Ledger)
+    outlet: Outlet = field(default_factory=Outlet)
+    cache: RunCache = field(default_factory=RunCache)
+    results: Results = field(default_factory=Results)
+    family: Family = field(default_factory=Family)
+    pauses: Pauses = field(default_factory=Pauses)
+    places: dict[str, bool] = field(default_factory=dict[str, bool])
+    """Whether a tool's body runs in the workflow, by its name."""
     turns: int = 0
     """Model calls so far, repairs not counted."""
     tool_calls: int = 0
@@ -81,11 +96,17 @@ def prepare(host: Host) -> Callable[[WorkflowInstance], None]:
                 future.set_exception(tame(error))
             return future
 
-        create_task = loop.create_task
+        create_task = in_order(loop)
 
         def create_tamed_task(coro: Raw, **options: Raw) -> Raw:
-            tamed = Tamed(cast("Raw", coro)) if isinstance(coro, Coroutine) else coro
-            return create_task(tamed, **options)
+            if not isinstance(coro, Coroutine):
+                return create_task(coro, **options)
+            inner = cast("Coroutine[Raw, Raw, Raw]", coro)
+            if not bridged:
+                return create_task(Tamed(inner), **options)
+            context = options.pop("context", None) or copy_context()
+            stranded = bridge.Stranded(inner, loop, context)
+            return create_task(stranded, context=context, **options)
 
         loop.run_in_executor = run_in_executor
         # There is one thread only; LangGraph calls this to stream out of a sub-graph.
@@ -107,6 +128,13 @@ def current_run() -> Run | None:
             "write: Worker(client, ..., plugins=[perdure.Plugin(agents)])"
         )
     return cast("Run", run)
+
+
+def find_run() -> Run | None:
+    """Return the run that this code is part of; None also in a workflow without Perdure."""
+    if not workflow.in_workflow():
+        return None
+    return cast("Run | None", getattr(asyncio.get_running_loop(), _ATTRIBUTE, None))
 
 
 def need_run(what: str) -> Run:

@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import cast
 
 from langchain_core.runnables import RunnableConfig
@@ -17,11 +17,16 @@ from perdure.core.causes import as_cause, words
 from perdure.core.jsons import Json, Raw
 from perdure.errors import NodeFailed, PerdureError, Refused
 from perdure.workflow.current import Run
-from perdure.workflow.dialects import Asked, read_interrupt
+from perdure.workflow.dialects import Asked, read_free, read_interrupt
+from perdure.workflow.raising import told
+from perdure.workflow.streaming import stream_graph
 from perdure.workflow.taming import tame
+from perdure.workflow.threads import save_last, save_thread
 
 INTERRUPT = "__interrupt__"
 Graph = Pregel[Raw, Raw, Raw, Raw]
+_DIALECTS = "perdure-dialects"
+"""Histories from before have one free question for what is now read as requests."""
 _DAY = timedelta(hours=24)
 
 
@@ -47,12 +52,12 @@ class Drive:
             while True:
                 output = await self._invoke(payload)
                 pauses = await self._pauses(output)
-                await self._remember()
+                await save_thread(self.run)
                 if not pauses or self.run.start.on_pause == "return":
                     return output
                 payload = await self._answers(pauses)
-        except BaseException:
-            await self._remember_end()
+        except BaseException as error:
+            await save_last(self.run, error)
             raise
         finally:
             for task in self._asked.values():
@@ -61,9 +66,15 @@ class Drive:
     async def _invoke(self, payload: Raw) -> Raw:
         try:
             return await self._call(payload)
-        except (PerdureError, FailureError):
-            raise
+        except (PerdureError, FailureError) as error:
+            plain = told(error)
+            if plain is error:
+                raise
+            raise plain from plain.__cause__
         except BaseException as error:
+            plain = told(error)
+            if plain is not error:
+                raise plain from plain.__cause__
             tamed = tame(error)
             if not isinstance(tamed, Exception) or is_cancelled_exception(tamed):
                 raise
@@ -77,6 +88,8 @@ class Drive:
             options["interrupt_before"] = _nodes(self.run.start.interrupt_before)
         if self.run.start.interrupt_after:
             options["interrupt_after"] = _nodes(self.run.start.interrupt_after)
+        if self.run.start.stream:
+            return await stream_graph(self.run, self.graph, payload, self.where, options)
         call = cast("Raw", self.graph.ainvoke)
         return await call(payload, self.where, durability="sync", **options)
 
@@ -91,12 +104,9 @@ class Drive:
         now = workflow.now()
         if not interrupts:
             question = _breakpoint(state)
-            return {question.id: (None, Asked(question=question, form="breakpoint"))}
+            return {question.id: (None, Asked(questions=(question,), form="breakpoint"))}
         nodes = {i.id: task.name for task in state.tasks for i in task.interrupts}
-        return {
-            i.id: (i, read_interrupt(i.value, id=i.id, now=now, node=nodes.get(i.id)))
-            for i in interrupts
-        }
+        return {i.id: (i, _read(i, now=now, node=nodes.get(i.id))) for i in interrupts}
 
     async def _answers(self, pauses: Mapping[str, tuple[Interrupt | None, Asked]]) -> Raw:
         """Ask what is not asked yet; returns what the graph goes on with."""
@@ -125,18 +135,25 @@ class Drive:
         return Command(resume=answers)
 
     async def _ask(self, interrupt: Interrupt | None, asked: Asked) -> Json:
-        decision = await self.run.desk.ask(asked.question)
+        decisions = await asyncio.gather(
+            *(self.run.desk.ask(q, schema=asked.schema) for q in asked.questions)
+        )
         if interrupt is not None:
-            return asked.answer(decision)
-        if decision.type != "approve":
-            raise Refused(f"{asked.question.title}: rejected by {decision.by}")
+            return asked.answer(*decisions)
+        for question, decision in zip(asked.questions, decisions, strict=True):
+            if decision.type != "approve":
+                raise Refused(f"{question.title}: rejected by {decision.by}")
         return None
 
-    async def _remember(self) -> None:
-        """Hand the state to the thread's saver, if the run has a thread."""
 
-    async def _remember_end(self) -> None:
-        """Hand over how far the run got, although it ends without a result."""
+def _read(interrupt: Interrupt, *, now: datetime, node: str | None) -> Asked:
+    schema: Raw = getattr(interrupt, "response_schema", None)
+    about: dict[str, Raw] = {"id": interrupt.id, "now": now, "node": node}
+    asked = read_interrupt(interrupt.value, schema=schema, **about)
+    late = asked.form in ("call", "inbox") or len(asked.questions) > 1
+    if late and not workflow.patched(_DIALECTS):
+        return read_free(interrupt.value, **about)
+    return asked
 
 
 def _failed(task: "asyncio.Task[Json]") -> bool:

@@ -10,7 +10,10 @@ from temporalio import workflow
 from perdure.core.jsons import Raw
 from perdure.workflow.current import Run, need_run
 from perdure.workflow.driving import Drive, Graph
+from perdure.workflow.memory import Memory
+from perdure.workflow.nodes import HOME
 from perdure.workflow.seeds import plant
+from perdure.workflow.threads import load_thread
 
 
 async def run_graph(
@@ -40,13 +43,21 @@ async def run_graph(
         run.saver.salt = salt_of()
     drive = Drive(run=run, graph=_bind(run, compiled), where=where, context=context)
     with cast("Raw", run_helpers).tracing_context(enabled=False):
+        await load_thread(run)
         payload = await plant(drive, input)
-        return await drive.to_end(payload)
+        home = HOME.set(graph if isinstance(graph, str) else HOME.get())
+        try:
+            return await drive.to_end(payload)
+        finally:
+            HOME.reset(home)
 
 
 def _bind(run: Run, compiled: Graph) -> Graph:
     """Copy the graph, with the run's own parts in it; the app's object stays as it is."""
-    return compiled.copy({"checkpointer": run.saver})
+    parts: dict[str, Raw] = {"checkpointer": run.saver}
+    if compiled.store is not None or run.host.remembers:
+        parts["store"] = Memory(run.host.codec)
+    return compiled.copy(parts)
 
 
 def salt_of() -> str:

@@ -19,6 +19,7 @@ from pydantic import BaseModel, PrivateAttr
 from perdure.core.declared import DECLARED, Declaration
 from perdure.core.jsons import Raw, shorten
 from perdure.core.options import Override, Retry
+from perdure.core.recipes import imported_class
 from perdure.errors import BadOption, MissingExtra, UnknownModel
 from perdure.workflow.bridge import wait_for
 from perdure.workflow.calls import call_model
@@ -62,13 +63,13 @@ def model(
         chosen = name or spec
         told = tuple(sorted((k, repr(v)) for k, v in settings.items()))
         identity: object = (spec, told, override)
-        build = _builder(spec, settings)
+        build = builder_of(spec, settings)
         DECLARED.add(
             Declaration(
                 kind="model", name=chosen, identity=identity, build=build, override=override
             )
         )
-        return NamedModel.of(chosen)
+        return NamedModel.of(chosen, spec)
     if settings:
         raise BadOption(
             f"{', '.join(settings)}: settings go with a model's name; set them on the object"
@@ -83,26 +84,49 @@ def model(
         identity=(identity_of(inner), override),
         build=lambda: inner,
         override=override,
+        part=inner,
     )
     return twin(DECLARED.add(entry), inner)
 
 
+def _class_of(named: "NamedModel") -> type:
+    """Return the class that a model known by name passes for."""
+    made = cast("dict[str, Raw] | None", object.__getattribute__(named, "__pydantic_private__"))
+    spec = cast("str | None", made.get("_spec")) if made else None
+    kind = imported_class(spec) if spec is not None else None
+    return kind or type(named)
+
+
 class NamedModel(BaseChatModel):
-    """A model known by name; the provider's class is loaded when it is first needed."""
+    """A model known by name; the provider's class is loaded when it is first needed.
+
+    Code that asks `isinstance(model, ChatAnthropic)` has imported that class, so only then is
+    there something to answer: the model passes for the provider's class from the moment that
+    somebody has imported it, and importing the app loads no provider.
+    """
 
     declared: str
-    _made: bool = PrivateAttr(default=False)
+    _spec: str | None = PrivateAttr(default=None)
+    """What LangChain calls the model; None while the object is being made."""
+
+    __class__ = property(_class_of)  # type: ignore[assignment]
 
     @classmethod
-    def of(cls, declared: str) -> "NamedModel":
-        """Make a stand-in for a declared model."""
+    def of(cls, declared: str, spec: str | None = None) -> "NamedModel":
+        """Make a stand-in for a declared model; `spec` is what LangChain calls it."""
         made = cls(declared=declared)
-        made._made = True
+        made._spec = spec or declared
         return made
+
+    def __getattr__(self, name: str) -> Raw:
+        # A setting of the provider's class, which whoever takes the model for one may read.
+        if name.startswith("_") or self._spec is None:
+            return super().__getattr__(name)  # type: ignore[misc]
+        return getattr(self._twin(), name)
 
     def __getattribute__(self, name: str) -> Raw:
         # LangChain reads the profile while it makes a model, which must not load the provider.
-        if name == "profile" and self._made:
+        if name == "profile" and self._spec is not None:
             return self._twin().profile
         return super().__getattribute__(name)
 
@@ -151,6 +175,37 @@ class NamedModel(BaseChatModel):
             return await _call(self.declared, messages, stop, kwargs)
         return await self._twin()._agenerate(messages, stop, run_manager, **kwargs)  # noqa: SLF001
 
+    def _stream(
+        self,
+        messages: list[BaseMessage],
+        stop: list[str] | None = None,
+        run_manager: CallbackManagerForLLMRun | None = None,
+        **kwargs: Raw,
+    ) -> Iterator[ChatGenerationChunk]:
+        twin = self._twin()
+        if isinstance(twin, InterceptedStream):
+            yield from twin._stream(messages, stop, run_manager, **kwargs)  # noqa: SLF001
+        else:
+            yield _chunk(twin._generate(messages, stop, run_manager, **kwargs))  # noqa: SLF001
+
+    async def _astream(
+        self,
+        messages: list[BaseMessage],
+        stop: list[str] | None = None,
+        run_manager: AsyncCallbackManagerForLLMRun | None = None,
+        **kwargs: Raw,
+    ) -> AsyncIterator[ChatGenerationChunk]:
+        if current_run() is not None:
+            for chunk in await _call_streamed(self.declared, messages, stop, kwargs):
+                yield chunk
+            return
+        twin = self._twin()
+        if isinstance(twin, InterceptedStream):
+            async for chunk in twin._astream(messages, stop, run_manager, **kwargs):  # noqa: SLF001
+                yield chunk
+        else:
+            yield _chunk(await twin._agenerate(messages, stop, run_manager, **kwargs))  # noqa: SLF001
+
 
 class Intercepted:
     """What a twin overrides of its provider's class: the methods that do the call."""
@@ -181,7 +236,10 @@ class Intercepted:
 
 
 class InterceptedStream(Intercepted):
-    """The same for a class that streams: inside a run the reply comes as one chunk."""
+    """The same for a class that streams: inside a run the reply comes as one chunk.
+
+    It is recorded whole before the graph sees it. Readers get the tokens beside the history.
+    """
 
     def _stream(
         self,
@@ -193,7 +251,8 @@ class InterceptedStream(Intercepted):
         if current_run() is None:
             yield from _parent(self)._stream(messages, stop, run_manager, **kwargs)  # noqa: SLF001
             return
-        yield _chunk(_wait(self.perdure_name, messages, stop, kwargs))
+        streamed = _call_streamed(self.perdure_name, messages, stop, kwargs)
+        yield from wait_for(streamed, what=f"model {self.perdure_name!r}")
 
     async def _astream(
         self,
@@ -207,7 +266,8 @@ class InterceptedStream(Intercepted):
             async for chunk in parent:
                 yield chunk
             return
-        yield _chunk(await _call(self.perdure_name, messages, stop, kwargs))
+        for chunk in await _call_streamed(self.perdure_name, messages, stop, kwargs):
+            yield chunk
 
 
 def twin(entry: Declaration, inner: BaseChatModel) -> BaseChatModel:
@@ -240,15 +300,34 @@ def twin_of(name: str) -> BaseChatModel:
 
 
 async def _call(
-    name: str, messages: list[BaseMessage], stop: list[str] | None, options: dict[str, Raw]
+    name: str,
+    messages: list[BaseMessage],
+    stop: list[str] | None,
+    options: dict[str, Raw],
+    *,
+    chunks: list[AIMessageChunk] | None = None,
 ) -> ChatResult:
     run = current_run()
-    entry = DECLARED.find("model", name)
+    entry = run.host.declared.find("model", name) if run is not None else None
     if run is None or entry is None:
         raise UnknownModel(f"no model {name!r} is declared on this worker")
     bound = {**options, "stop": stop} if stop else options
-    message = await call_model(run, entry, messages, bound)
+    message = await call_model(run, entry, messages, bound, chunks=chunks)
     return ChatResult(generations=[ChatGeneration(message=message)])
+
+
+async def _call_streamed(
+    name: str, messages: list[BaseMessage], stop: list[str] | None, options: dict[str, Raw]
+) -> list[ChatGenerationChunk]:
+    """Call a model; returns its whole reply as one chunk, or the provider's if the run says so."""
+    run = current_run()
+    if run is None or not run.start.chunks:
+        return [_chunk(await _call(name, messages, stop, options))]
+    chunks: list[AIMessageChunk] = []
+    result = await _call(name, messages, stop, options, chunks=chunks)
+    if not chunks or "parsed" in result.generations[0].message.additional_kwargs:
+        return [_chunk(result)]
+    return [ChatGenerationChunk(message=chunk) for chunk in chunks]
 
 
 def _wait(
@@ -285,7 +364,9 @@ def _twin_class(kind: type[BaseChatModel], name: str) -> type[BaseChatModel]:
     return cast("Raw", type(kind))(kind.__name__, (mixin, kind), body)
 
 
-def _builder(spec: str, settings: dict[str, Raw]) -> Callable[[], BaseChatModel]:
+def builder_of(spec: str, settings: dict[str, Raw]) -> Callable[[], BaseChatModel]:
+    """Return what makes a model, once, of a name that LangChain's `init_chat_model` knows."""
+
     @cache
     def build() -> BaseChatModel:
         from langchain.chat_models import init_chat_model  # noqa: PLC0415 - slow, and only here

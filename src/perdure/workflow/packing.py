@@ -7,15 +7,20 @@ from collections.abc import Mapping, Sequence
 from json import JSONDecodeError, loads
 from typing import cast
 
-from langchain_core.messages import AIMessage, BaseMessage
+from langchain_core.messages import AIMessage, AIMessageChunk, BaseMessage
 from langchain_core.utils.function_calling import convert_to_openai_function
 from pydantic import BaseModel
 
+from perdure.core.frames import Live
 from perdure.core.jsons import Json, JsonObject, Raw
 from perdure.core.options import CallOptions
 from perdure.core.ports import Codec
+from perdure.core.scenes import Scene
 from perdure.core.wire import PAYLOAD_LIMIT, ModelCall, ModelReply, ToolCall
 from perdure.errors import PayloadTooLarge, UsageError
+
+_MADE_UP = "lc_"
+"""How the ids begin that LangChain gives to messages without one."""
 
 
 def pack_model_call(
@@ -25,6 +30,8 @@ def pack_model_call(
     messages: Sequence[BaseMessage],
     options: Mapping[str, Raw],
     call: CallOptions,
+    live: Live | None = None,
+    chunks: bool = False,
 ) -> JsonObject:
     """Pack one model call.
 
@@ -40,6 +47,8 @@ def pack_model_call(
             {k: _option(v) for k, v in options.items() if v is not None}, what=f"options of {what}"
         ),
         attempt_timeout=call.timeout.total_seconds(),
+        live=live,
+        chunks=chunks,
     ).to_json()
     fit(codec, packed, what=what)
     return packed
@@ -51,8 +60,24 @@ def unpack_model_reply(codec: Codec, raw: Raw) -> tuple[AIMessage, ModelReply]:
     return cast("AIMessage", codec.decode(reply.message)), reply
 
 
+def unpack_chunks(codec: Codec, reply: ModelReply) -> list[AIMessageChunk]:
+    """Unpack the chunks of a reply, without the ids that LangChain made up on the worker."""
+    chunks = [cast("AIMessageChunk", codec.decode(chunk)) for chunk in reply.chunks]
+    for chunk in chunks:
+        if chunk.id is not None and chunk.id.startswith(_MADE_UP):
+            chunk.id = None
+    return chunks
+
+
 def pack_tool_call(
-    codec: Codec, *, tool: str, args: Raw, call_id: str | None, key: str | None
+    codec: Codec,
+    *,
+    tool: str,
+    args: Raw,
+    call_id: str | None,
+    key: str | None,
+    scene: Scene | None = None,
+    live: Live | None = None,
 ) -> JsonObject:
     """Pack one tool call.
 
@@ -65,6 +90,8 @@ def pack_tool_call(
         args=codec.encode(args, what=f"arguments of tool {tool!r}"),
         call_id=call_id,
         key=key,
+        scene=None if scene is None else scene.to_json(),
+        live=live,
     ).to_json()
     fit(codec, packed, what=f"the call of tool {tool!r}")
     return packed

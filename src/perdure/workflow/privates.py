@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping
 from typing import cast
 from uuid import UUID
 
+from langchain_core.language_models import BaseChatModel
 from temporalio import workflow
 from temporalio.bridge.proto.workflow_activation import (
     RemoveFromCache,
@@ -23,6 +24,7 @@ from temporalio.worker import UnsandboxedWorkflowRunner, Worker
 from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner
 
 from perdure.core.jsons import Raw
+from perdure.core.scenes import NAMESPACE, RUNTIME, SCRATCHPAD, SEND
 from perdure.errors import Incompatible
 
 UUID6_MODULES = (
@@ -38,9 +40,34 @@ PRIVATE_NAMES: Mapping[str, tuple[str, ...]] = {
     "uuid7": UUID7_MODULES,
 }
 
+MODEL_METHODS = (
+    "_generate_with_cache", "_agenerate_with_cache", "_iter_v2_events", "_aiter_v2_events",
+    "stream", "astream",
+)  # fmt: skip
+"""Methods of LangChain's `BaseChatModel` in each of which one request begins."""
+MESSAGES_HANDLER = ("langgraph.pregel._messages", "StreamMessagesHandler")
+"""Knows by LangChain's id of a model call under which metadata it is streamed."""
+
+TASK = ("langgraph.func", "_TaskFunction")
+"""What LangGraph's `@task` makes of a function."""
+INSTANCE = ("temporalio.worker._workflow_instance", "_WorkflowInstanceImpl")
+REGISTER = "_register_task"
+"""How a workflow's loop keeps hold of a task that it made itself."""
+
+CONSTANTS = "langgraph._internal._constants"
+CONFIG_KEYS: Mapping[str, str] = {
+    "CONFIG_KEY_RUNTIME": RUNTIME,
+    "CONFIG_KEY_SCRATCHPAD": SCRATCHPAD,
+    "CONFIG_KEY_SEND": SEND,
+    "CONFIG_KEY_CHECKPOINT_NS": NAMESPACE,
+}
+"""Where a node's config holds what a tool's surroundings are read from."""
+
 _EPOCH_1582 = 0x01B21DD213814000
 """100 ns ticks between the UUID epoch and 1970 (RFC 9562)."""
 _MARK = "__perdure__"
+_WORKER = "temporalio.worker._workflow"
+"""Hands each step of a workflow to the worker's threads, as a method of the workflow."""
 _LAST_TICK = "perdure_last_tick"
 
 Make = Callable[..., UUID]
@@ -58,10 +85,31 @@ def check() -> None:
         for module in modules
         if not callable(_find(module, name))
     ]
+    gone += [
+        f"langchain_core.language_models.BaseChatModel.{name}"
+        for name in MODEL_METHODS
+        if not callable(getattr(BaseChatModel, name, None))
+    ]
+    gone += [
+        f"{CONSTANTS}.{name} = {value!r}"
+        for name, value in CONFIG_KEYS.items()
+        if _find(CONSTANTS, name) != value
+    ]
+    if not callable(_find(*MESSAGES_HANDLER)):
+        gone.append(".".join(MESSAGES_HANDLER))
+    if not isinstance(_find(*TASK), type):
+        gone.append(".".join(TASK))
+    if not callable(getattr(_find(*INSTANCE), REGISTER, None)):
+        gone.append(f"{'.'.join(INSTANCE)}.{REGISTER}")
     if not callable(getattr(UnsandboxedWorkflowRunner, "create_instance", None)):
         gone.append("temporalio.worker.UnsandboxedWorkflowRunner.create_instance")
     if "runner_class" not in getattr(SandboxedWorkflowRunner, "__dataclass_fields__", {}):
         gone.append("temporalio.worker.workflow_sandbox.SandboxedWorkflowRunner.runner_class")
+    step = getattr(_find(_WORKER, "_WorkflowWorker"), "_handle_activation", None)
+    if not {"run_in_executor", "activate"} <= set(
+        getattr(step, "__code__", check.__code__).co_names
+    ):
+        gone.append(f"{_WORKER}._WorkflowWorker._handle_activation -> activate")
     if gone:
         raise Incompatible(
             f"this version of LangGraph, LangChain or Temporal lacks {', '.join(gone)}; "
@@ -126,6 +174,47 @@ def _uuid6(node: int | None = None, clock_seq: int | None = None) -> UUID:
     high = ((tick >> 12) & 0xFFFFFFFFFFFF) << 80 | (tick & 0x0FFF) << 64
     # RFC 9562: version 6 in bits 76-79, variant 0b10 in bits 62-63; Python's UUID knows 1 to 5.
     return UUID(int=high | 6 << 76 | 0b10 << 62 | sequence << 48 | host)
+
+
+def message_stream(callbacks: Raw, run_id: UUID) -> tuple[tuple[str, ...], Raw] | None:
+    """Return the sub-graph's path and the metadata under which a model call is streamed.
+
+    None if no `messages` stream of LangGraph's listens to it, or its tags forbid it. The
+    outermost stream decides. Workflow side.
+    """
+    kind = _find(*MESSAGES_HANDLER)
+    for handler in getattr(callbacks, "handlers", None) or ():
+        found = handler.metadata.get(run_id) if isinstance(handler, kind) else None
+        if found is not None:
+            return found
+    return None
+
+
+def move_clock(checkpoint: str) -> None:
+    """Make every later id of this run greater than that of a checkpoint.
+
+    A thread may have been written on a machine whose clock is ahead; without this the new
+    checkpoints would count as older.
+    """
+    try:
+        made = UUID(checkpoint)
+    except ValueError:
+        return  # another saver's own kind of id
+    if made.version == 6:  # noqa: PLR2004
+        number = made.int
+        tick = (number >> 80 & 0xFFFFFFFFFFFF) << 12 | number >> 64 & 0x0FFF
+        loop = asyncio.get_running_loop()
+        setattr(loop, _LAST_TICK, max(tick, cast("int", getattr(loop, _LAST_TICK, 0))))
+
+
+def task_class() -> type:
+    """Return the class of what LangGraph's `@task` makes."""
+    return cast("type", _find(*TASK))
+
+
+def register_task(loop: Raw, task: Raw, name: str | None) -> None:
+    """Let a workflow's loop hold a task, as it holds those that it makes. Workflow side."""
+    getattr(loop, REGISTER)(task, name=name)
 
 
 def evict(worker: Worker) -> None:

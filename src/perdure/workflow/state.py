@@ -12,7 +12,7 @@ from perdure.core.wire import PAYLOAD_LIMIT
 from perdure.errors import BadInput, NothingWaiting, RunBusy
 from perdure.workflow.current import Run
 from perdure.workflow.driving import Drive
-from perdure.workflow.seeds import write_entries
+from perdure.workflow.entries import write_entries
 
 MOST = 100
 """States that one answer lists at most."""

@@ -5,6 +5,7 @@
 
 from collections.abc import Callable
 from contextvars import ContextVar
+from dataclasses import dataclass
 from datetime import timedelta
 from functools import cache
 from typing import ClassVar, cast
@@ -16,7 +17,7 @@ from langchain_core.tools import BaseTool
 from langchain_core.tools import tool as make_tool
 
 from perdure.core.approvals import Approve, Decision
-from perdure.core.declared import DECLARED, Declaration
+from perdure.core.declared import DECLARED, Declaration, Where
 from perdure.core.jsons import Json, JsonObject, Raw, shorten
 from perdure.core.options import Override, Retry
 from perdure.core.summaries import tool_summary
@@ -26,9 +27,20 @@ from perdure.workflow.bridge import wait_for
 from perdure.workflow.calls import call_tool
 from perdure.workflow.current import Run, current_run
 from perdure.workflow.identity import identity_of, identity_of_call
+from perdure.workflow.places import run_here, stays
 
-_PENDING: ContextVar[tuple[Raw, str | None, int] | None] = ContextVar("perdure_call", default=None)
 
+@dataclass(frozen=True, kw_only=True)
+class Pending:
+    """A call on its way through LangChain's own checks, which must not change what is sent."""
+
+    args: Raw
+    call_id: str | None
+    position: int
+    config: RunnableConfig | None
+
+
+_PENDING: ContextVar[Pending | None] = ContextVar("perdure_call", default=None)
 
 _ONLY = "__arg1"
 """What models call the one argument of LangChain's `Tool`."""
@@ -44,6 +56,7 @@ def tool(
     timeout: timedelta | None = None,
     heartbeat: timedelta | None = None,
     retry: Retry | None = None,
+    where: Where | None = None,
 ) -> BaseTool:
     """Declare a tool; inside a run each of its calls is one recorded activity.
 
@@ -55,9 +68,13 @@ def tool(
     and a call that was cut off ends the run with `EffectUnknown` instead of a second try.
     `approve` makes the run ask a person before each call.
 
+    `where="workflow"` runs the tool's body in the run itself, where it must not touch the
+    outside, so that the agent, model or tools it calls are durable by their own calls. Without
+    it the tool's code decides: one that uses a graph or a declared model runs there.
+
     Raises:
         NameTaken: Another tool has that name.
-        BadOption: `spec` is no function and no tool.
+        BadOption: `spec` is no function and no tool, or `where` cannot be.
     """
     if not isinstance(spec, BaseTool) and (not callable(spec) or isinstance(spec, type)):
         raise BadOption(f"{shorten(repr(spec), 60)}: a tool is made of a function or a BaseTool")
@@ -67,6 +84,12 @@ def tool(
     chosen = name or inner.name
     if chosen != inner.name:
         inner = inner.model_copy(update={"name": chosen})
+    if where not in (None, "activity", "workflow"):
+        raise BadOption(f"where={where!r}: choose 'activity' or 'workflow'")
+    if effect and where == "workflow":
+        raise BadOption(
+            f"tool {chosen!r}: an effect runs as an activity; leave out where='workflow'"
+        )
     entry = Declaration(
         kind="tool",
         name=chosen,
@@ -76,8 +99,10 @@ def tool(
         effect=effect,
         idempotent=idempotent,
         approve=approve,
+        where=where,
+        part=inner,
     )
-    return _twin(DECLARED.add(entry), inner)
+    return twin_of_tool(DECLARED.add(entry), inner)
 
 
 class InterceptedTool:
@@ -132,22 +157,34 @@ class InterceptedTool:
         if run is None:
             call = _inner(entry).arun
             return await call(tool_input, *args, tool_call_id=tool_call_id, **kwargs)
-        token = _PENDING.set((tool_input, tool_call_id, position))
+        pending = Pending(
+            args=tool_input, call_id=tool_call_id, position=position, config=kwargs.get("config")
+        )
+        token = _PENDING.set(pending)
         try:
             return await _parent(self).arun(tool_input, *args, tool_call_id=tool_call_id, **kwargs)
         finally:
             _PENDING.reset(token)
 
-    async def _arun(self, *_: Raw, **__: Raw) -> Raw:
+    async def _arun(self, *args: Raw, **kwargs: Raw) -> Raw:
         run = current_run()
+        entry = self.perdure_declared
         pending = _PENDING.get()
         if run is None or pending is None:
-            raise NotInRun(f"tool {self.perdure_declared.name!r}: call ainvoke(), not _arun()")
-        tool_input, call_id, position = pending
+            raise NotInRun(f"tool {entry.name!r}: call ainvoke(), not _arun()")
+        own = cast("BaseTool", self)
+        if stays(run, entry, own):
+            inner = type(self).__mro__[type(self).__mro__.index(InterceptedTool) + 1]
+            return await run_here(_parent(self), inner, args, kwargs, config=pending.config)
         result = await call_tool(
-            run, self.perdure_declared, tool_input, call_id=call_id, position=position
+            run,
+            entry,
+            pending.args,
+            call_id=pending.call_id,
+            position=pending.position,
+            tool=own,
         )
-        wants_pair = cast("BaseTool", self).response_format == "content_and_artifact"
+        wants_pair = own.response_format == "content_and_artifact"
         if wants_pair and isinstance(result, ToolOutputMixin):
             return result, getattr(result, "artifact", None)
         return result
@@ -217,7 +254,8 @@ def _refusal(name: str, decision: Decision, call_id: str | None) -> Raw:
     return ToolMessage(text, tool_call_id=call_id, name=name, status="error")
 
 
-def _twin(entry: Declaration, inner: BaseTool) -> BaseTool:
+def twin_of_tool(entry: Declaration, inner: BaseTool) -> BaseTool:
+    """Make a copy of a tool, of a subclass of its class, that calls through activities."""
     kind = _twin_class(type(inner))
     made = cast("Raw", type(kind))(
         kind.__name__,

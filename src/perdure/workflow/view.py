@@ -1,6 +1,7 @@
 """What an operator sees of a run: details in Markdown, search attributes, memo."""
 
 from textwrap import indent
+from typing import cast
 
 from temporalio import workflow
 from temporalio.common import SearchAttributeKey
@@ -16,6 +17,7 @@ from perdure.core.names import (
 )
 from perdure.core.wire import Status
 from perdure.workflow.current import Run
+from perdure.workflow.totals import totals_of
 
 _AGENT = SearchAttributeKey.for_keyword(AGENT_ATTRIBUTE)
 _STATUS = SearchAttributeKey.for_keyword(STATUS_ATTRIBUTE)
@@ -60,9 +62,8 @@ class View:
             "questions": run.desk.questions(),
             "decisions": run.desk.decisions(),
             "refused": list[Json](run.desk.refused),
-            "model_calls": run.turns,
-            "tool_calls": run.tool_calls,
-            "tokens": dict[str, Json](run.tokens),
+            **totals_of(run),
+            **_children(run),
         }
 
     def _publish(self) -> None:
@@ -91,14 +92,16 @@ class View:
 
     def _markdown(self) -> str:
         run = self._run
+        totals = totals_of(run)
         lines = [
             f"**{run.start.agent or 'workflow'}** is **{self.status}**",
             "",
-            f"- model calls: {run.turns}",
-            f"- tool calls: {run.tool_calls}",
+            f"- model calls: {totals['model_calls']}",
+            f"- tool calls: {totals['tool_calls']}",
         ]
-        if run.tokens:
-            inward, out = run.tokens.get("input_tokens", 0), run.tokens.get("output_tokens", 0)
+        lines += [f"- agent {c.agent}: `{c.id}`, {c.status}" for c in run.family.children.values()]
+        if tokens := cast("dict[str, int]", totals["tokens"]):
+            inward, out = tokens.get("input_tokens", 0), tokens.get("output_tokens", 0)
             lines.append(f"- tokens: {inward} in, {out} out")
         for question in run.desk.docket.open:
             lines += [
@@ -118,6 +121,12 @@ class View:
             when = decision.at.isoformat(timespec="seconds") if decision.at else ""
             lines.append(f"- {question.title}: **{decision.type}** by {decision.by} {when}")
         return "\n".join(lines)[:DETAILS]
+
+
+def _children(run: Run) -> JsonObject:
+    """List the sub-agents, if the run has any."""
+    children = run.family.children.values()
+    return {"children": [child.to_json() for child in children]} if children else {}
 
 
 def _arguments(question: Question) -> list[str]:

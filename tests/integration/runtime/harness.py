@@ -16,6 +16,7 @@ from temporalio.client import (
     WorkflowExecutionStatus,
     WorkflowFailureError,
     WorkflowHandle,
+    WorkflowQueryFailedError,
     WorkflowUpdateFailedError,
 )
 from temporalio.exceptions import ApplicationError
@@ -92,7 +93,7 @@ class Started:
         async def look() -> list[Any] | None:
             try:
                 return [await self.handle.query(name, rpc_timeout=timedelta(seconds=3))]
-            except RPCError:
+            except (RPCError, WorkflowQueryFailedError):
                 return None
 
         return (await eventually(look, what=f"an answer to {name!r}"))[0]
