@@ -8,11 +8,12 @@ EXTRAS := anthropic,openai,local,test,otel,examples,mcp,postgres
 READY := $(VENV)/.ready
 PYTEST := $(BIN)/python -m pytest
 
-.PHONY: help demo test check unit integration e2e clean setup
+.PHONY: help demo test check unit integration e2e conformance clean setup
 
 help:
 	@echo "make demo    watch an agent lose its worker and still send exactly one e-mail"
 	@echo "make test    run every test against real servers"
+	@echo "make conformance  run what LangGraph can do on both, write docs/reference/langgraph.md"
 	@echo "make check   lint, types, import rules, architecture"
 	@echo "make clean   remove the virtual environment and caches"
 
@@ -43,6 +44,10 @@ integration: $(READY)
 
 e2e: $(READY)
 	@$(PYTEST) tests/e2e
+
+# The page and its data are written from the results, also if some cases fail.
+conformance: $(READY)
+	@PERDURE_CONFORMANCE_PAGE=docs/reference $(PYTEST) -q tests/conformance
 
 check: $(READY)
 	@$(BIN)/ruff check .
