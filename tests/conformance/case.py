@@ -121,6 +121,8 @@ class Plan:
     """Compare the whole history of states too."""
     state: bool = True
     """Compare the final state."""
+    checkpoints: bool = True
+    """False: plain LangGraph runs without its saver, which refuses what the state holds."""
     activities: Mapping[str, int] | None = None
     """How many of each kind, e.g. {"model": 2, "tool": 1}; None means any."""
     types: tuple[type, ...] = ()

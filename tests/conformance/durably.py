@@ -35,6 +35,7 @@ class DurableSession:
     seen: dict[Any, Any] = field(default_factory=dict)
     parts: list[Any] = field(default_factory=list)
     _answered: set[Any] = field(default_factory=set)
+    _reading: asyncio.Task[None] | None = None
     _reader: "asyncio.Task[None] | None" = None
 
     def _encode(self, value: Any) -> Any:
@@ -94,13 +95,14 @@ class DurableSession:
                 elif isinstance(event, Reset):
                     raise AssertionError(f"a part was void: {event}")
 
-        reading = asyncio.create_task(read())
-        try:
-            output = await self._settled()
+        self._reading = asyncio.create_task(read())
+        return await self._read_to_end(await self._settled())
+
+    async def _read_to_end(self, output: Any) -> Any:
+        """Wait for the last part of a run that is over."""
+        if self._reading is not None and not isinstance(output, Paused):
             async with asyncio.timeout(WITHIN):
-                await reading
-        finally:
-            reading.cancel()
+                await self._reading
         return output
 
     async def again(self, input: Any) -> Any:
@@ -134,22 +136,26 @@ class DurableSession:
             for one in task["interrupts"]:
                 values[one["id"]] = self.agents.codec.decode(one["value"])
         asked: list[Any] = []
-        self.open = sorted(fresh, key=lambda q: str(values.get(q.id, q.text)))
-        for question in self.open:
-            if question.id.startswith("pause-"):
+        self.open = sorted(fresh, key=lambda q: str(values.get(of(q), q.text)))
+        for interrupt in dict.fromkeys(of(question) for question in self.open):
+            if interrupt.startswith("pause-"):
                 continue
-            value = values[question.id]
-            self.seen.setdefault((question.id, str(value)), value)
+            value = values[interrupt]
+            self.seen.setdefault((interrupt, str(value)), value)
             asked.append(value)
         # A breakpoint asks nothing: it is answered by going on.
         return tuple(asked) if asked else (None,)
 
     async def answer(self, *answers: Any) -> Any:
-        for question, answer in zip(self.open, answers, strict=False):
-            self._answered.add((question.id, question.text, question.asked_at))
-            decision = decide(question, answer)
-            await self.client.decide(self.run, {**decision, "question": question.id, "by": "ann"})
-        return await self._settled()
+        asked = list(self.open)
+        for interrupt, answer in zip(dict.fromkeys(map(of, asked)), answers, strict=False):
+            parts = [question for question in asked if of(question) == interrupt]
+            several = answer if len(parts) > 1 else [answer]
+            for question, one in zip(parts, several, strict=True):
+                self._answered.add((question.id, question.text, question.asked_at))
+                decision = {**decide(question, one), "question": question.id, "by": "ann"}
+                await self.client.decide(self.run, decision)
+        return await self._read_to_end(await self._settled())
 
     async def state(self, step: int | None = None) -> Any:
         return self._told(await self.client.state(self.run, step=step))
@@ -185,6 +191,8 @@ class DurableSession:
 
     async def finish(self, agents: Agents) -> Counter[str]:
         """End what still runs, replay every run; returns the activities by kind."""
+        if self._reading is not None:
+            self._reading.cancel()
         counted: Counter[str] = Counter()
         for run in self.runs:
             handle = self.client.temporal.get_workflow_handle(run)
@@ -204,6 +212,11 @@ class DurableSession:
                     counted[name.removeprefix("perdure.")] += 1
             await assert_replays(agents, history)
         return counted
+
+
+def of(question: Any) -> str:
+    """Name the interrupt of a question; one interrupt may ask about several calls."""
+    return str(question.id).partition(".")[0]
 
 
 def decide(question: Any, answer: Any) -> dict[str, Any]:

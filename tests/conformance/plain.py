@@ -29,7 +29,9 @@ class PlainSession:
     def __post_init__(self) -> None:
         made = self.plan.graph
         compiled = made.compile() if isinstance(made, StateGraph) else made
-        self.graph = compiled.copy({"checkpointer": InMemorySaver()})
+        self.graph = compiled.copy(
+            {"checkpointer": InMemorySaver() if self.plan.checkpoints else None}
+        )
 
     @property
     def where(self) -> Any:
@@ -48,7 +50,9 @@ class PlainSession:
         if self.plan.modes:
             output = await self._stream(payload, options)
         else:
-            output = await self.graph.ainvoke(payload, self.where, durability="sync", **options)
+            if self.plan.checkpoints:
+                options["durability"] = "sync"
+            output = await self.graph.ainvoke(payload, self.where, **options)
         return await self._pause(output)
 
     async def _stream(self, payload: Any, options: dict[str, Any]) -> Any:
@@ -65,6 +69,8 @@ class PlainSession:
         return output
 
     async def _pause(self, output: Any) -> Any:
+        if not self.plan.checkpoints:
+            return output
         state = await self.graph.aget_state(self.where)
         found: list[Interrupt] = [i for task in state.tasks for i in task.interrupts]
         if not found and not state.next:
@@ -114,6 +120,8 @@ class PlainSession:
 
 def form(answer: Any) -> Any:
     """Write an answer as plain LangGraph is given it."""
+    if isinstance(answer, list) and all(isinstance(one, Choose) for one in answer):
+        return {"decisions": [one for part in answer for one in form(part)["decisions"]]}
     if not isinstance(answer, Choose):
         return answer
     if answer.type == "approve":

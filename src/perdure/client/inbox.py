@@ -28,6 +28,7 @@ from perdure.core.names import (
     QUESTIONS_QUERY,
     STATUS_ATTRIBUTE,
 )
+from perdure.core.payloads import in_order
 from perdure.errors import NothingWaiting, PerdureError, Unavailable
 
 ASK_WITHIN = timedelta(seconds=3)
@@ -58,9 +59,10 @@ async def ask_run(
         NoWorker: Nobody answered within the time, or the run does not know the query.
     """
     handle = client.get_workflow_handle(run_id)
+    sent = [in_order(one) for one in args]
     try:
         async with asyncio.timeout(within.total_seconds() + 1):
-            return await handle.query(query, args=args, rpc_timeout=within)
+            return await handle.query(query, args=sent, rpc_timeout=within)
     except WorkflowQueryFailedError as error:
         raise NoWorker(f"the run does not answer {query!r}: {shorten(str(error), 120)}") from error
     except RPCError as error:
@@ -193,7 +195,7 @@ async def send_update(
     handle = client.get_workflow_handle(run_id)
     try:
         async with asyncio.timeout(within.total_seconds()):
-            return await handle.execute_update(update, sent, id=update_id)
+            return await handle.execute_update(update, in_order(sent), id=update_id)
     except WorkflowUpdateFailedError as error:
         cause = error.cause
         if isinstance(cause, ApplicationError):

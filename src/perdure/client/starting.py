@@ -16,6 +16,7 @@ from perdure.client.index import at_start
 from perdure.client.records import status_of
 from perdure.core.jsons import Json, shorten
 from perdure.core.names import AGENT_MEMO, AGENT_WORKFLOW
+from perdure.core.payloads import in_order
 from perdure.core.wire import PAYLOAD_LIMIT, STREAM_MODES, RunInput, run_input
 from perdure.errors import BadInput, PayloadTooLarge, RunExists, Unserializable
 
@@ -132,7 +133,7 @@ async def start(
     try:
         await client.start_workflow(
             AGENT_WORKFLOW,
-            data.to_json(),
+            in_order(data.to_json()),
             id=run_id,
             task_queue=task_queue,
             id_reuse_policy=reuse,

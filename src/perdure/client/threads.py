@@ -22,6 +22,7 @@ from perdure.client.poll import until
 from perdure.client.starting import check_size, preview
 from perdure.core.jsons import JsonObject, Raw, shorten
 from perdure.core.names import CLAIM_UPDATE, THREAD_WORKFLOW
+from perdure.core.payloads import in_order
 from perdure.core.wire import RunInput
 from perdure.errors import BadInput, BadOption, PerdureError, RunExists, ThreadBusy, Unavailable
 
@@ -159,7 +160,7 @@ async def _claim(client: temporalio.client.Client, thread: str, claim: JsonObjec
         )
         try:
             await client.execute_update_with_start_workflow(
-                CLAIM_UPDATE, claim, start_workflow_operation=begin, id=update_id
+                CLAIM_UPDATE, in_order(claim), start_workflow_operation=begin, id=update_id
             )
         except BaseException as error:
             _hear(begin)

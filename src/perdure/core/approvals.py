@@ -1,7 +1,7 @@
 """Questions to a person and their answers, as a state machine without a clock."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from hashlib import blake2b
 from json import dumps
@@ -163,6 +163,8 @@ class Decision:
     """The reason of a rejection, or a remark."""
     value: Json = None
     """The answer itself; only with `respond`."""
+    answered: bool = field(default=False, compare=False)
+    """Whether `value` was given, so that None is an answer too."""
     at: datetime | None = None
     question: str | None = None
     """Id of the question; None means the only open one."""
@@ -174,7 +176,7 @@ class Decision:
             data["args"] = dict(self.args)
         if self.message is not None:
             data["message"] = self.message
-        if self.value is not None:
+        if self.value is not None or self.answered:
             data["value"] = self.value
         if self.at is not None:
             data["at"] = self.at.isoformat()
@@ -222,6 +224,7 @@ def parse_decision(raw: Raw) -> Decision:
         args=args,
         message=_text(data, "message"),
         value=data.get("value"),
+        answered="value" in data,
         at=_time(data.get("at")),
         question=_text(data, "question"),
     )
@@ -353,5 +356,6 @@ def _check_parts(question: Question, decision: Decision) -> None:
             )
     elif decision.args is not None:
         raise BadDecision(f"'args' goes with an edit, not with {decision.type!r}")
-    if decision.type == "respond" and decision.value is None and decision.message is None:
+    given = decision.answered or decision.value is not None or decision.message is not None
+    if decision.type == "respond" and not given:
         raise BadDecision("a response needs 'value' or 'message'")

@@ -31,5 +31,11 @@ INT_ATTRIBUTES = (WAITING_ATTRIBUTE,)
 QUESTIONS_MEMO = "perdure.questions"
 AGENT_MEMO = "perdure.agent"
 
+PREFIX = "perdure."
 TASK_QUEUE = "perdure"
 """The task queue of workers and clients that name none."""
+
+
+def is_own(name: str) -> bool:
+    """Tell whether a workflow or an activity is one of Perdure's, not of the app."""
+    return name.startswith(PREFIX)

@@ -9,9 +9,17 @@ from perdure.core.verdicts import Verdict
 from perdure.errors import BadInput
 
 FaultKind: TypeAlias = Literal[
-    "no_stop_reason", "bad_arguments", "unknown_tool", "unparsable", "no_tool_call"
+    "no_stop_reason",
+    "bad_arguments",
+    "cut_arguments",
+    "unknown_tool",
+    "unparsable",
+    "no_tool_call",
 ]
 FAULT_KINDS: tuple[str, ...] = get_args(FaultKind)
+FOR_THE_GRAPH = frozenset({"bad_arguments", "unknown_tool"})
+"""What LangGraph's tool nodes answer by themselves, where no repairs are wanted. Arguments cut off
+by the token limit are not among them: they may look whole."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -108,7 +116,7 @@ def broken_arguments(tool: str, *, tool_call_id: str | None, raw: str | None) ->
 def cut_arguments(tool: str, *, tool_call_id: str | None) -> Fault:
     """Say that the token limit fell into a tool call."""
     return Fault(
-        kind="bad_arguments",
+        kind="cut_arguments",
         text=(
             f"The answer reached its token limit while calling tool {tool!r}, so its arguments "
             "may be incomplete. Call it again with shorter arguments."

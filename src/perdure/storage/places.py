@@ -83,19 +83,17 @@ class Places:
         self._index = index or self._index
 
     def adopt(self, store: Raw) -> None:
-        """Note the store that a graph was compiled with, if none is configured.
+        """Note the store that a graph was compiled with.
 
-        One that keeps its items elsewhere is used as it is; of one in process memory only the
-        index for search by meaning.
+        Its index for search by meaning is used where none is configured. The store itself is used
+        if none is configured and it keeps its items outside of the process.
         """
-        if self._store.named is not None:
-            return
         config = getattr(store, "index_config", None)
-        if type(store).__module__.startswith("langgraph.store.memory"):
-            if config and self._index is None:
-                parts = cast("dict[str, Raw]", config)
-                self._index = {k: parts[k] for k in ("dims", "embed", "fields") if k in parts}
-        elif isinstance(store, BaseStore):
+        if config and self._index is None:
+            parts = cast("dict[str, Raw]", config)
+            self._index = {k: parts[k] for k in ("dims", "embed", "fields") if k in parts}
+        lasting = not type(store).__module__.startswith("langgraph.store.memory")
+        if self._store.named is None and lasting and isinstance(store, BaseStore):
             self._store.named = store
 
     @property

@@ -30,9 +30,10 @@ from perdure.worker import guard as guards
 from perdure.worker.affinity import AffinityExecutor, prove_bridge, workflow_threads
 from perdure.worker.agents import Agents
 from perdure.worker.discover import discover
+from perdure.worker.keyorder import KeepOrder
 from perdure.worker.kin import check_agent_tools, store_of
 from perdure.worker.scan import Guard, scan
-from perdure.workflow import bridge, chance, hooks, intercept, nodebinding, redirects
+from perdure.workflow import bridge, chance, hooks, intercept, nodebinding, ordering, redirects
 from perdure.workflow.agent import AgentWorkflow
 from perdure.workflow.loop import LendHost, Runner
 from perdure.workflow.privates import evict, install
@@ -114,7 +115,7 @@ class Plugin(SimplePlugin):
                 threads.save,
             ],
             workflows=[AgentWorkflow, ThreadWorkflow, *agents.workflows],
-            interceptors=[LendHost(agents)],
+            interceptors=[LendHost(agents), KeepOrder()],
             workflow_runner=_runner,
             workflow_failure_exception_types=[PerdureError],
         )
@@ -177,6 +178,7 @@ class Plugin(SimplePlugin):
         discover(self._agents)
         hooks.install()
         chance.install()
+        ordering.install()
         nodebinding.install()
         scan(self._agents, guard=self._guard)
         if self._guard != "off":

@@ -32,6 +32,7 @@ from perdure.core.effects import effect_key
 from perdure.core.jsons import Json, JsonObject, Raw, shorten
 from perdure.core.names import MODEL_ACTIVITY, TOOL_ACTIVITY
 from perdure.core.options import MODEL_OPTIONS, TOOL_OPTIONS, CallOptions, Retry
+from perdure.core.replies import FOR_THE_GRAPH
 from perdure.core.scenes import RUNTIME, SCRATCHPAD, Outcome, Scene
 from perdure.core.summaries import model_summary, tool_summary
 from perdure.errors import (
@@ -105,7 +106,8 @@ async def call_model(
         message, reply = unpack_model_reply(run.host.codec, raw)
         run.add_usage(reply.usage)
         faults = reply.faults
-        if not faults:
+        left = limits.repairs == 0 and all(f.get("kind") in FOR_THE_GRAPH for f in faults)
+        if not faults or left:
             if live is not None and message.id:
                 run.outlet.calls[message.id] = live.call
             if chunks is not None:

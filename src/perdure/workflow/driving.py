@@ -42,6 +42,8 @@ class Drive:
     """What people are being asked, by interrupt id, in the order of asking."""
     waiting: bool = False
     """True while no node runs, so that the state may be changed from outside."""
+    first: RunnableConfig | None = None
+    """The config of the first call, if it names a checkpoint; the others go on from the newest."""
     moved: bool = False
     """The state was changed from outside; what was asked may no longer be so."""
 
@@ -88,10 +90,11 @@ class Drive:
             options["interrupt_before"] = _nodes(self.run.start.interrupt_before)
         if self.run.start.interrupt_after:
             options["interrupt_after"] = _nodes(self.run.start.interrupt_after)
+        where, self.first = self.first or self.where, None
         if self.run.start.stream:
-            return await stream_graph(self.run, self.graph, payload, self.where, options)
+            return await stream_graph(self.run, self.graph, payload, where, options)
         call = cast("Raw", self.graph.ainvoke)
-        return await call(payload, self.where, durability="sync", **options)
+        return await call(payload, where, durability="sync", **options)
 
     async def _pauses(self, output: Raw) -> dict[str, tuple[Interrupt | None, Asked]]:
         """List what the graph waits for: its interrupts, or a breakpoint at a node."""

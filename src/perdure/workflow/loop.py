@@ -21,6 +21,7 @@ from perdure.core.jsons import Raw
 from perdure.core.ports import Host
 from perdure.errors import PerdureError
 from perdure.workflow.current import prepare
+from perdure.workflow.keyorder import OrderedInbound
 from perdure.workflow.pace import keep_pace
 
 EXTERN = "perdure_host"
@@ -41,7 +42,7 @@ class LendHost(Interceptor):
         return NameFailures
 
 
-class NameFailures(WorkflowInboundInterceptor):
+class NameFailures(OrderedInbound):
     """Give a failure that leaves a workflow the stable code of its class as its type."""
 
     async def execute_workflow(self, input: ExecuteWorkflowInput) -> Raw:

@@ -191,7 +191,8 @@ class Saver(BaseCheckpointSaver[str]):
     def dump(self, *, until: str | None = None) -> "list[Entry]":
         """Copy the newest checkpoint of each namespace; `until` means: of those up to that one.
 
-        Without `until` the writes of tasks that are done already come along.
+        Without `until` the writes of tasks that are done already come along; with a delta
+        channel also the ancestors that its value is made of.
         """
         entries: list[Entry] = []
         for place, held in self._held.items():
@@ -199,8 +200,25 @@ class Saver(BaseCheckpointSaver[str]):
             if eligible:
                 found = held[max(eligible)]
                 writes = () if until is not None else tuple(found.writes.values())
+                entries += self._ancestors(place, found)
                 entries.append(self._entry_of(place, found, writes))
         return entries
+
+    def _ancestors(self, place: Place, held: _Held) -> "list[Entry]":
+        """Copy the checkpoints back to the one that has the value of each delta channel."""
+        counters: Raw = cast("Raw", held.entry.metadata).get(_DELTA) or {}
+        values = held.entry.checkpoint["channel_values"]
+        missing = [channel for channel in counters if channel not in values]
+        found: list[Entry] = []
+        while missing and held.entry.parent_config is not None:
+            parent = str(_configurable(held.entry.parent_config)["checkpoint_id"])
+            if parent not in self._held[place]:
+                break
+            held = self._held[place][parent]
+            found.append(self._entry_of(place, held, tuple(held.writes.values())))
+            values = held.entry.checkpoint["channel_values"]
+            missing = [channel for channel in missing if channel not in values]
+        return found[::-1]
 
     def unsaved(self, which: Checkpoints = "latest") -> "list[Entry]":
         """Hand out what came since the last time, oldest first, and count it as saved.

@@ -30,4 +30,11 @@ async def plant(drive: Drive, input: Raw) -> Raw:
         change = cast("Mapping[str, Json]", update)
         values = run.host.codec.decode(change.get("values"))
         await cast("Raw", drive.graph.aupdate_state)(drive.where, values, change.get("as_node"))
+    elif seed.get("superseded"):
+        # Named, as LangGraph's own replay names it: what was answered after it is asked again.
+        parts = drive.where.get("configurable") or {}
+        drive.first = {
+            **drive.where,
+            "configurable": {**parts, "checkpoint_id": str(seed["checkpoint"])},
+        }
     return input

@@ -70,6 +70,7 @@ def cut_seed(run: Run, raw: Raw = None) -> JsonObject:
     return {
         "agent": run.start.agent,
         "checkpoint": chosen,
+        "superseded": chosen != newest,
         "step": _step(snapshot),
         "start": run.start.to_json(),
         "entries": write_entries(run, entries, what="a checkpoint"),

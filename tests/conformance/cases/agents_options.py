@@ -2,7 +2,7 @@
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from typing import Any, TypedDict
+from typing import Any
 
 from langchain.agents import AgentState, create_agent
 from langchain.agents.middleware import ModelRequest, dynamic_prompt, wrap_model_call
@@ -11,6 +11,7 @@ from langchain.tools import ToolRuntime
 from langchain_core.messages import AIMessage, SystemMessage
 from langgraph.checkpoint.memory import InMemorySaver
 from pydantic import BaseModel
+from typing_extensions import TypedDict  # pydantic needs it on Python 3.11
 
 from conformance.case import Kit, Plan, case
 from conformance.cases.agents_tools import HELLO, look, search

@@ -140,6 +140,20 @@ def agent_tool_command(kit: Kit) -> Plan:
     return agent_with(kit, note, "note", {"text": "buy milk"}, state_schema=Noted)
 
 
+def person(name: str) -> dict[str, Any]:
+    """Describe a person."""
+    return {"name": name, "age": 3, "address": {"town": "Ulm", "street": "Gasse"}}
+
+
+@case("agent_tool_key_order", area="Agents", feature="A tool's dict keeps the order of its keys")
+def agent_tool_key_order(kit: Kit) -> Plan:
+    return Plan(
+        graph=create_agent(kit.model(calls("person", {"name": "ann"}), "done"), [kit.tool(person)]),
+        input=HELLO,
+        activities={"model": 2, "tool": 1},
+    )
+
+
 @case("agent_tool_artifact", area="Agents", feature="A tool with content and artifact")
 def agent_tool_artifact(kit: Kit) -> Plan:
     return agent_with(kit, fetch, "fetch", {"q": "xyz"})

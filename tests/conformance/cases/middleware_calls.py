@@ -231,7 +231,7 @@ def tool_limit_error(kit: Kit) -> Plan:
 
 def summarizing(messages: list[Any]) -> AIMessage:
     """Search until a summary is there, then answer."""
-    if "primary objective" in messages[0].text.lower():
+    if "primary_objective" in messages[0].text:
         return AIMessage("SUMMARY")
     has_summary = any("SUMMARY" in m.text for m in messages if isinstance(m, HumanMessage))
     if has_summary and isinstance(messages[-1], ToolMessage):

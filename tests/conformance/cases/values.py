@@ -116,7 +116,11 @@ MADE: dict[str, tuple[str, Callable[[], Any]]] = {
 }  # fmt: skip
 
 
-def between(make: Callable[[], Any], *, activity: bool) -> Callable[[Kit], Plan]:
+BEYOND = ("fraction", "path", "complex", "numpy_scalar", "big_int", "range")
+"""What LangGraph's own savers refuse; it is compared with a run that has none."""
+
+
+def between(make: Callable[[], Any], *, activity: bool, saved: bool) -> Callable[[Kit], Plan]:
     def build(kit: Kit) -> Plan:
         def write(state: Values) -> Any:
             return {"value": make(), "seen": [str(tell(make()))]}
@@ -134,18 +138,26 @@ def between(make: Callable[[], Any], *, activity: bool) -> Callable[[Kit], Plan]
             graph.add_edge("write", "keep").add_edge("keep", "read")
         else:
             graph = line(write, read, schema=Values)
-        return Plan(graph=graph, input={"seen": []}, types=TYPES, state=False)
+        return Plan(graph=graph, input={"seen": []}, types=TYPES, state=False, checkpoints=saved)
 
     return build
 
 
 for _id, (_name, _make) in MADE.items():
-    case(f"value_{_id}", area=AREA, feature=f"{_name}: between nodes and in the result")(
-        between(_make, activity=False)
-    )
-    case(f"value_activity_{_id}", area=AREA, feature=f"{_name}: into and out of a node activity")(
-        between(_make, activity=True)
-    )
+    _saved = _id not in BEYOND
+    _caveat = None if _saved else "LangGraph's own savers refuse it"
+    case(
+        f"value_{_id}",
+        area=AREA,
+        feature=f"{_name}: between nodes and in the result",
+        caveat=_caveat,
+    )(between(_make, activity=False, saved=_saved))
+    case(
+        f"value_activity_{_id}",
+        area=AREA,
+        feature=f"{_name}: into and out of a node activity",
+        caveat=_caveat,
+    )(between(_make, activity=True, saved=_saved))
 
 
 class Hue(Enum):

@@ -71,11 +71,12 @@ async def test_a_model_that_never_gets_it_right_fails_the_run(lab: Lab) -> None:
         assert len(await run.calls()) == 3
 
 
-async def test_repairs_can_be_switched_off(lab: Lab) -> None:
+async def test_without_repairs_the_graph_answers_a_bad_tool_call_itself(lab: Lab) -> None:
     async with lab.worker(agent(WRONG_TYPE, GOOD, repairs=0)) as runs:
         run = await runs.start("searcher")
-        assert (await run.failure()).type == "model_mistake"
-        assert len(await run.calls()) == 1
+        messages = (await run.result())["messages"]
+        assert [m.type for m in messages].count("tool") == 2
+        assert messages[2].status == "error"
 
 
 async def test_repairs_are_no_transport_retries(lab: Lab) -> None:

@@ -108,7 +108,7 @@ def test_a_name_is_not_judged_where_the_call_binds_no_tools():
 def test_the_last_tool_call_before_the_token_limit_may_be_cut(stop):
     faults = check(calling({"amount": 1}, {"amount": 2}, stop=stop), TOOLS)
 
-    assert [(fault.kind, fault.tool_call_id) for fault in faults] == [("bad_arguments", "c1")]
+    assert [(fault.kind, fault.tool_call_id) for fault in faults] == [("cut_arguments", "c1")]
 
 
 def test_the_token_limit_of_the_responses_api_is_seen():
@@ -119,7 +119,7 @@ def test_the_token_limit_of_the_responses_api_is_seen():
         "incomplete_details": {"reason": "max_output_tokens"},
     }
 
-    assert kinds(message, TOOLS) == ["bad_arguments"]
+    assert kinds(message, TOOLS) == ["cut_arguments"]
 
 
 def test_a_text_at_the_token_limit_is_no_fault():

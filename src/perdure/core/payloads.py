@@ -1,0 +1,21 @@
+"""Write a value as Temporal's own JSON payload, with the keys in their order.
+
+Temporal's converter sorts them. Where a tool's result becomes a text, or a model fills in the
+fields of a schema one by one, the order is part of the value.
+"""
+
+import json
+
+from temporalio.api.common.v1 import Payload
+from temporalio.common import RawValue
+from temporalio.converter import AdvancedJSONEncoder
+
+from perdure.core.jsons import Raw
+
+
+def in_order(value: Raw) -> Raw:
+    """Write a JSON value for another process; None stays None. Any codec still applies to it."""
+    if value is None or isinstance(value, RawValue):
+        return value
+    data = json.dumps(value, cls=AdvancedJSONEncoder, separators=(",", ":")).encode()
+    return RawValue(Payload(metadata={"encoding": b"json/plain"}, data=data))
