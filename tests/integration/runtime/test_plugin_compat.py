@@ -76,7 +76,6 @@ async def test_results_go_along_when_the_workflow_continues_as_new(lab: Lab) -> 
 
 @pytest.mark.parametrize("name", CASES)
 async def test_the_other_plugin_gives_the_same(lab: Lab, name: str) -> None:
-    pytest.importorskip("temporalio.langgraph", reason="temporalio-langgraph is not installed")
     theirs = importlib.import_module("temporalio.langgraph")
     argument, expected = CASES[name]
     assert (await run_on(lab, theirs, name, argument))[0] == expected
