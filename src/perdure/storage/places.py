@@ -82,6 +82,10 @@ class Places:
         self._data = data or self._data
         self._index = index or self._index
 
+    def learn(self, types: Iterable[type]) -> None:
+        """Allow types that a graph's state names to be built from what is stored."""
+        self._types = tuple(dict.fromkeys((*self._types, *types)))
+
     def adopt(self, store: Raw) -> None:
         """Note the store that a graph was compiled with.
 

@@ -130,7 +130,9 @@ class Agents:
             known = ", ".join(self._builders) or "none"
             raise UnknownAgent(f"no agent {name!r} on this worker; known: {known}")
         made = self._built[name] = _compile(name, build)
-        self._codec.learn(types_of(made))
+        found = types_of(made)
+        self._codec.learn(found)
+        self.places.learn(found)
         if made.store is not None:
             self.places.adopt(made.store)
         return made

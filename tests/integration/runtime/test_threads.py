@@ -3,6 +3,7 @@
 import asyncio
 import operator
 from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -82,6 +83,29 @@ async def test_another_thread_starts_empty(real: Lab, file: Path) -> None:
         await run(runs, {"log": ["a"]})
         other = await runs.start("log", {"log": ["b"]}, thread="u")
         assert await other.result() == {"log": ["b", 1]}
+
+
+@dataclass
+class Point:
+    x: int
+
+
+class Places(TypedDict, total=False):
+    point: Point
+    seen: str
+
+
+def place(state: Places) -> Places:
+    held = state.get("point")
+    return {"point": Point(1), "seen": type(held).__name__}
+
+
+async def test_types_that_the_state_names_come_back_as_themselves(real: Lab, file: Path) -> None:
+    known = perdure.Agents(threads=f"sqlite:///{file}")
+    known.add("log", StateGraph(Places).add_node(place).add_edge(START, "place"))
+    async with real.worker(known) as runs:
+        assert (await run(runs, {}))["seen"] == "NoneType"
+        assert (await run(runs, {}))["seen"] == "Point"
 
 
 async def test_plain_langgraph_reads_the_thread(real: Lab, file: Path) -> None:
