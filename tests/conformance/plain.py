@@ -120,7 +120,7 @@ class PlainSession:
 
 def form(answer: Any) -> Any:
     """Write an answer as plain LangGraph is given it."""
-    if isinstance(answer, list) and all(isinstance(one, Choose) for one in answer):
+    if isinstance(answer, list) and answer and all(isinstance(one, Choose) for one in answer):
         return {"decisions": [one for part in answer for one in form(part)["decisions"]]}
     if not isinstance(answer, Choose):
         return answer
