@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 
-from perdure.cli.output import clean, one_line, until_text
+from perdure.cli.output import clean, moment_text, one_line, until_text
 from perdure.client import Waiting
 from perdure.core.jsons import Json
 
@@ -15,18 +15,34 @@ def lines_of(question: Waiting, *, commands: bool = True, several: bool = False)
     yield f"  run       {clean(question.run_id)} (agent {one_line(question.agent)})"
     yield f"  question  {clean(question.id)}"
     left = until_text(question.deadline)
-    yield f"  deadline  {question.deadline} ({left}), then: {question.on_deadline}"
+    yield f"  deadline  {moment_text(question.deadline)} ({left}), then: {question.on_deadline}"
     if question.approvers:
         yield f"  only by   {one_line(', '.join(question.approvers))}"
     for name, value in (question.args or {}).items():
         yield from _argument(name, value)
-    if question.text:
-        yield from (f"  | {row}" for row in clean(question.text[:_LONGEST]).splitlines())
-    if not question.complete:
-        yield "  (long arguments and texts are left out: no worker answers for this run)"
+    yield from _text(question)
     if commands:
         yield "  answer with one of:"
         yield from (f"    {row}" for row in commands_for(question, several=several))
+
+
+def short_lines_of(question: Waiting) -> Iterable[str]:
+    """Describe a question to the person who talks with the run that asks it."""
+    yield f"? {one_line(question.title, 200)}"
+    for name, value in (question.args or {}).items():
+        if f"{name}={value!r}" not in question.title:
+            yield from _argument(name, value)
+    yield from _text(question)
+    if question.approvers:
+        yield f"  only by {one_line(', '.join(question.approvers))}"
+    yield f"  ({until_text(question.deadline)}, then: {question.on_deadline})"
+
+
+def _text(question: Waiting) -> Iterable[str]:
+    if question.text and question.text.strip() != question.title.strip():
+        yield from (f"  | {row}" for row in clean(question.text[:_LONGEST]).splitlines())
+    if not question.complete:
+        yield "  (long arguments and texts are left out: no worker answers for this run)"
 
 
 def _argument(name: str, value: Json) -> Iterable[str]:

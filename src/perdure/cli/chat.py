@@ -1,14 +1,13 @@
 """`perdure chat`: talk with an agent on a terminal."""
 
-from contextlib import aclosing
-from dataclasses import dataclass
+import sys
 from pathlib import Path
 from typing import Annotated
 from uuid import uuid4
 
 import typer
 
-from perdure.cli.exit import Code, carry_out
+from perdure.cli.exit import carry_out
 from perdure.cli.hosting import connected, split_app
 from perdure.cli.keyboard import Keyboard
 from perdure.cli.options import (
@@ -21,76 +20,9 @@ from perdure.cli.options import (
     Verbose,
     Where,
 )
-from perdure.cli.output import clean, err, is_terminal
-from perdure.cli.speaking import Screen, last_words
-from perdure.cli.turns import Turn
-from perdure.client import Client, End
-from perdure.errors import RunNotFound
-
-MODES = ("messages", "updates")
-
-
-@dataclass(kw_only=True)
-class _Talk:
-    """One conversation."""
-
-    client: Client
-    agent: str
-    thread: str
-    task_queue: str
-    keys: Keyboard
-    screen: Screen
-
-    async def run(self) -> int:
-        """Take lines until there are no more; returns the exit code."""
-        code = Code.DONE
-        while True:
-            line = await self.keys.ask("you> ")
-            if line is None:
-                return code
-            if line.strip():
-                code = await self.turn(line.strip())
-                if code in (Code.WAITING, Code.INTERRUPTED):
-                    return code
-
-    async def turn(self, text: str) -> Code:
-        """Send one message and show what comes of it."""
-        run = await self.client.start(
-            self.agent,
-            {"messages": [{"role": "user", "content": text}]},
-            thread=self.thread,
-            stream=MODES,
-            task_queue=self.task_queue,
-        )
-        turn = Turn(client=self.client, run_id=run.run_id, keys=self.keys, screen=self.screen)
-        self.screen.begin()
-        with self.keys.on_interrupt(lambda: self._cancel(run.run_id)):
-            end = await turn.follow(self._show(run.run_id))
-        if end is None:
-            return Code.INTERRUPTED if self.keys.left.is_set() else Code.WAITING
-        self.screen.finish(last_words(end.result))
-        if end.status == "cancelled":
-            err("cancelled")
-        elif end.status != "done":
-            told = end.failure.words() if end.failure is not None else end.status
-            err(f"the turn failed: {clean(told)}")
-            return Code.RUN_FAILED
-        return Code.DONE
-
-    async def _show(self, run_id: str) -> End | None:
-        async with aclosing(self.client.stream(run_id)) as events:
-            async for event in events:
-                if isinstance(event, End):
-                    return event
-                self.screen.show(event)
-        return None
-
-    async def _cancel(self, run_id: str) -> None:
-        err("\ncancelling this turn; Ctrl-C again leaves")
-        try:
-            await self.client.cancel(run_id, reason="cancelled in the chat")
-        except RunNotFound:
-            return  # it came to its end at this moment
+from perdure.cli.output import err, is_terminal
+from perdure.cli.speaking import Screen
+from perdure.cli.talking import Talk
 
 
 def command(
@@ -135,9 +67,10 @@ def command(
             task_queue=task_queue,
             verbose=verbose,
         ) as (client, found):
-            err(f"thread {name}")
+            hint = "; Ctrl-C cancels a turn, Ctrl-D leaves" if sys.stdin.isatty() else ""
+            err(f"thread {name}{hint}")
             with Keyboard() as keys:
-                talk = _Talk(
+                talk = Talk(
                     client=client,
                     agent=found,
                     thread=name,
@@ -145,8 +78,9 @@ def command(
                     keys=keys,
                     screen=Screen(terminal=is_terminal()),
                 )
-                code = await talk.run()
-        err(f"go on with it: perdure chat {agent} --thread {name}")
+                code = await talk.run(resumed=thread is not None)
+        if talk.turns or thread is not None:
+            err(f"go on with it: perdure chat {agent} --thread {name}")
         return code
 
     carry_out(work(), verbose=verbose)

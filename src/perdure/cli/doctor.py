@@ -60,7 +60,7 @@ def command(
 
     async def work() -> int:
         chosen = choose_app(app, config)
-        loaded = [] if chosen is None else [_check_app(chosen)]  # first: it may set keys
+        loaded = [] if chosen is None else _check_app(chosen)  # first: it may set keys
         found = [
             checks.check_python(),
             *checks.check_libraries(),
@@ -93,15 +93,17 @@ async def _check_server(where: Where, task_queue: str, *, fix: bool, verbose: bo
     return found
 
 
-def _check_app(spec: str) -> Check:
+def _check_app(spec: str) -> list[Check]:
     try:
         agents = load_project(spec)
         discover(agents)
     except PerdureError as error:
-        return Check(name="app", state="failed", text=str(error), mend="see the text")
-    names = ", ".join(agents.names)
-    known = [f"{kind}s: {', '.join(agents.declared.names(kind)) or 'none'}" for kind in _KINDS]
-    return Check(name="app", state="ok", text="; ".join([f"agents: {names}", *known]))
+        return [Check(name="app", state="failed", text=str(error), mend="see the text")]
+    found = [Check(name="agents", state="ok", text=", ".join(agents.names) or "none")]
+    for kind in _KINDS:
+        names = ", ".join(agents.declared.names(kind)) or "none"
+        found.append(Check(name=f"{kind}s", state="ok", text=names))
+    return found
 
 
 def _print(found: Sequence[Check]) -> None:

@@ -58,6 +58,8 @@ class Keyboard:
             await self._news.wait()
         self._warned = False
         if self.left.is_set() or not self._lines:
+            if sys.stdin.isatty():
+                typer.echo(err=not sys.stdout.isatty())  # behind the prompt
             return None
         return self._lines.popleft()
 
@@ -79,6 +81,8 @@ class Keyboard:
             self._warned = True
             err("\nCtrl-C again leaves")
         else:
+            if self._cancel is not None:
+                err("")  # behind the words of the turn
             self.left.set()
         self._news.set()
 

@@ -104,6 +104,14 @@ def span(seconds: float | None) -> str:
     return f"{hours} h {minutes:02d} min" if hours else f"{minutes} min {left:02d} s"
 
 
+def moment_text(moment: str) -> str:
+    """Write a moment in ISO form for a person, without parts of a second."""
+    try:
+        return datetime.fromisoformat(moment).isoformat(" ", timespec="seconds")
+    except ValueError:
+        return moment
+
+
 def until_text(deadline: str, *, now: datetime | None = None) -> str:
     """Write how long a deadline is away."""
     try:

@@ -4,8 +4,8 @@ import asyncio
 import shutil
 import sys
 import unicodedata
-from collections.abc import AsyncGenerator, Callable, Iterator, Mapping
-from contextlib import aclosing, asynccontextmanager
+from collections.abc import AsyncGenerator, Callable, Generator, Iterator, Mapping
+from contextlib import aclosing, asynccontextmanager, contextmanager
 from typing import cast
 
 import typer
@@ -34,15 +34,32 @@ class Screen:
         self._texts: dict[str, str] = {}
         self._open = ""
         """The call whose text the cursor stands behind."""
-        self._spoken = False
+        self.spoken = False
+        """Whether the run said anything."""
+        self._waiting: list[Part | Reset] | None = None
+        """What came while a person was asked."""
+
+    @contextmanager
+    def held(self) -> Generator[None]:
+        """Show nothing new while a person is asked; it comes when the block is left."""
+        self.settle()
+        self._waiting = []
+        try:
+            yield
+        finally:
+            waited, self._waiting = self._waiting, None
+            for event in waited:
+                self.show(event)
 
     def begin(self) -> None:
         """Begin a turn."""
-        self._texts, self._open, self._spoken = {}, "", False
+        self._texts, self._open, self.spoken = {}, "", False
 
     def show(self, event: Part | Reset) -> None:
         """Show what is new."""
-        if isinstance(event, Reset):
+        if self._waiting is not None:
+            self._waiting.append(event)
+        elif isinstance(event, Reset):
             self._wipe(event.call)
         elif event.mode == "messages":
             self._speak(event)
@@ -69,14 +86,14 @@ class Screen:
     def finish(self, words: str) -> None:
         """End a turn; `words` are shown if nothing else was said."""
         self.settle()
-        if not self._spoken and words:
+        if not self.spoken and words:
             self._write(clean(words))
 
     def _speak(self, part: Part) -> None:
         message = part.data[0] if isinstance(part.data, list) else None
         if not isinstance(message, dict) or message.get("$") not in _SPEAKERS or not part.text:
             return
-        self._spoken = True
+        self.spoken = True
         key = part.call or str(message.get("id"))
         if self._terminal and key != self._open:
             self.settle()
@@ -146,7 +163,7 @@ def _columns(char: str) -> int:
 
 def told_by(update: Json) -> Iterator[str]:
     """Describe the tool calls and results of one part of `updates`, a line each."""
-    for message in _messages(update):
+    for message in messages_in(update):
         kind = message.get("$")
         calls = message.get("tool_calls")
         if kind in _SPEAKERS and isinstance(calls, list):
@@ -163,7 +180,8 @@ def _call(call: Mapping[str, Json]) -> str:
     return one_line(f"{call.get('name')}({told})", _LONGEST)
 
 
-def _messages(update: Json) -> Iterator[JsonObject]:
+def messages_in(update: Json) -> Iterator[JsonObject]:
+    """Yield the messages that one part of `updates` brings."""
     if not isinstance(update, dict):
         return
     for change in update.values():
@@ -175,7 +193,7 @@ def _messages(update: Json) -> Iterator[JsonObject]:
 
 def last_words(result: Json) -> str:
     """Return the text of the last message of a result; empty if there is none."""
-    for message in reversed(list(_messages({"result": result}))):
+    for message in reversed(list(messages_in({"result": result}))):
         if message.get("$") in _SPEAKERS:
             return text_of(message)
     return ""

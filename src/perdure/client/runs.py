@@ -40,7 +40,13 @@ from perdure.client.records import (
 )
 from perdure.client.state import StateCalls, branch, which
 from perdure.client.stream import StreamCalls
-from perdure.client.threads import OnBusy, check_on_busy, check_thread, start_on_thread
+from perdure.client.threads import (
+    OnBusy,
+    ThreadCalls,
+    check_on_busy,
+    check_thread,
+    start_on_thread,
+)
 from perdure.client.timeline import Timeline
 from perdure.core.approvals import Decision, parse_decision
 from perdure.core.frames import StreamSink
@@ -50,7 +56,6 @@ from perdure.core.wire import Checkpoints, OnPause, Resume, Status
 from perdure.errors import BadInput, RunFailed, RunNotFound
 
 DECIDE_WITHIN = timedelta(seconds=10)
-_LONGEST_CHAIN = 50
 _OPEN: tuple[Status, ...] = ("running", "waiting")
 
 
@@ -61,7 +66,7 @@ class _Probe:
 
 
 @dataclass(frozen=True)
-class Client(StateCalls, StreamCalls):
+class Client(StateCalls, StreamCalls, ThreadCalls):
     """Perdure's client, over a connected client of Temporal's."""
 
     temporal: temporalio.client.Client

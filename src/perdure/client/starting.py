@@ -73,7 +73,7 @@ def check_size(data: RunInput) -> None:
         )
 
 
-def check_stream(modes: Sequence[str]) -> tuple[str, ...]:
+def check_stream(modes: Sequence[str] | str) -> tuple[str, ...]:
     """Return the stream modes of a run.
 
     Raises:
@@ -82,7 +82,7 @@ def check_stream(modes: Sequence[str]) -> tuple[str, ...]:
     found = (modes,) if isinstance(modes, str) else tuple(modes)
     for mode in found:
         if mode not in STREAM_MODES:
-            raise BadInput(f"stream={mode!r}: choose of {', '.join(STREAM_MODES)}")
+            raise BadInput(f"stream mode {mode!r}: choose of {', '.join(STREAM_MODES)}")
     return found
 
 

@@ -14,12 +14,13 @@ from temporalio.service import RPCError
 from perdure.client.failures import Failure
 from perdure.client.faults import translated
 from perdure.client.payloads import decoder, uncover
+from perdure.client.starting import check_stream
 from perdure.client.timeline import Timeline
 from perdure.core.frames import Frame, StreamSink
 from perdure.core.jsons import Json, JsonObject
 from perdure.core.merging import Merger, Part, Reset
 from perdure.core.names import AGENT_WORKFLOW
-from perdure.core.wire import Status, run_input
+from perdure.core.wire import STREAM_MODES, Status, run_input
 from perdure.errors import BadInput, BadOption, PerdureError, ServerUnavailable, Unavailable
 
 SHORTEST = timedelta(milliseconds=20)
@@ -82,17 +83,18 @@ class StreamCalls:
         self: Streaming,
         run_id: str,
         *,
-        modes: Sequence[str] | None = None,
+        modes: Sequence[str] | str | None = None,
         after: str | None = None,
     ) -> AsyncGenerator[Event]:
         """Yield the parts of a run's stream as they come, and at last its `End`.
 
         `modes` are those that the run was started with, or some of them. A `Reset` says that
         the parts of one call are void, since the call is made again: what is left is never told
-        twice. After a disconnect go on with `after=`, the id of the last event.
+        twice. After a disconnect go on with `after=`, the id of the last event. If the frames
+        up to there are gone, what is left is told, with a `Reset` where parts are missing.
 
         Raises:
-            BadInput: The run was not started with that mode, or `after` is no frame's id.
+            BadInput: The run was not started with that mode, or `after` is no event's id.
             BadOption: The client does not know where the streams are.
             RunNotFound: There is no such run.
             Unavailable: The streams cannot be read.
@@ -103,7 +105,7 @@ class StreamCalls:
                 "workers write to: perdure.client.connect(sink=open_sink('sqlite:PATH'))"
             )
         chosen = check_modes(await started_with(self, run_id), modes, run_id)
-        reader = _Reader(sink=self.sink, run_id=run_id, after=after)
+        reader = Reader(sink=self.sink, run_id=run_id, after=after)
         await reader.check()
         closed = asyncio.create_task(_wait_closed(self, run_id))
         try:
@@ -117,14 +119,16 @@ class StreamCalls:
 
 
 def check_modes(
-    started: tuple[str, ...], modes: Sequence[str] | None, run_id: str
+    started: tuple[str, ...], modes: Sequence[str] | str | None, run_id: str
 ) -> tuple[str, ...]:
     """Return the modes to read.
 
     Raises:
-        BadInput: The run was not started with one of them; the text says how to.
+        BadInput: One is no mode, or the run was not started with it; the text says how to.
     """
-    chosen = tuple(modes) if modes is not None else started
+    chosen = started if modes is None else check_stream(modes)
+    if modes is not None and not chosen:
+        raise BadInput(f"modes={modes!r}: choose of {', '.join(STREAM_MODES)}")
     missing = [mode for mode in chosen if mode not in started]
     if chosen and not missing:
         return chosen
@@ -171,7 +175,7 @@ async def _wait_closed(client: Streaming, run_id: str) -> None:
 
 
 @dataclass
-class _Reader:
+class Reader:
     """Reads the frames of one run in order.
 
     After a disconnect it reads from the beginning, so as to know what the person saw, and
@@ -190,11 +194,17 @@ class _Reader:
         Raises:
             BadInput: It is none.
         """
-        if self.after is not None:
-            _number(self.after.partition(":")[0], self.after)
-            frame = self.after.partition(":")[0]
+        if self.after is None:
+            return
+        frame, colon, part = self.after.partition(":")
+        _number(frame, self.after)
+        if colon and not part.isdigit():
+            raise _no_place(self.after)
+        self.merger.resumed = True
+        try:
             await asyncio.to_thread(self.sink.read, self.run_id, after=frame, limit=1)
-            self.merger = Merger(resumed=True)
+        except BadInput:
+            self.after = None  # those frames are gone, and what is there now came after them
 
     def events(self, frame: Frame) -> Iterator[Part | Reset]:
         """Yield what is new because of a frame, without what the reader had before."""
@@ -237,16 +247,31 @@ class _Reader:
     async def _next(self) -> Sequence[Frame]:
         for _ in range(3):
             try:
-                return await asyncio.to_thread(
-                    self.sink.read, self.run_id, after=self.place, limit=_ROUND
-                )
+                return await self._read()
             except Unavailable:
                 await asyncio.sleep(_AGAIN / 4)
-        return await asyncio.to_thread(self.sink.read, self.run_id, after=self.place, limit=_ROUND)
+        return await self._read()
+
+    async def _read(self) -> Sequence[Frame]:
+        try:
+            return await asyncio.to_thread(
+                self.sink.read, self.run_id, after=self.place, limit=_ROUND
+            )
+        except BadInput:
+            if self.place is None:
+                raise
+        # The file was deleted while it was read, and begun anew: all of it is new.
+        self.place = self.after = None
+        self.merger.resumed = True
+        return await asyncio.to_thread(self.sink.read, self.run_id, limit=_ROUND)
 
 
 def _number(frame: str, told: str) -> int:
     number = frame.rpartition(".")[2]
     if not number.isdigit():
-        raise BadInput(f"after={told!r}: give the id of an event of this stream")
+        raise _no_place(told)
     return int(number)
+
+
+def _no_place(told: str) -> BadInput:
+    return BadInput(f"after={told!r}: give the id of an event of this stream")

@@ -5,7 +5,7 @@ import hashlib
 import re
 from collections.abc import Mapping
 from datetime import timedelta
-from typing import Literal, TypeAlias, cast
+from typing import Literal, Protocol, TypeAlias, cast
 from uuid import uuid4
 
 import temporalio.client
@@ -18,10 +18,12 @@ from temporalio.common import WorkflowIDConflictPolicy, WorkflowIDReusePolicy
 from temporalio.exceptions import ApplicationError
 from temporalio.service import RPCError, RPCStatusCode
 
+from perdure.client.faults import translated
+from perdure.client.inbox import NoWorker, ask_run
 from perdure.client.poll import until
 from perdure.client.starting import check_size, preview
 from perdure.core.jsons import JsonObject, Raw, shorten
-from perdure.core.names import CLAIM_UPDATE, THREAD_WORKFLOW
+from perdure.core.names import CLAIM_UPDATE, LINE_QUERY, THREAD_WORKFLOW
 from perdure.core.payloads import in_order
 from perdure.core.wire import RunInput
 from perdure.errors import BadInput, BadOption, PerdureError, RunExists, ThreadBusy, Unavailable
@@ -181,3 +183,43 @@ def _hear(begin: WithStartWorkflowOperation[object, None]) -> None:
 
 def _refusals() -> Mapping[str, type[PerdureError]]:
     return {kind.code: kind for kind in (BadInput, BadOption, RunExists)}
+
+
+class Asking(Protocol):
+    """A client that knows its server."""
+
+    @property
+    def temporal(self) -> temporalio.client.Client:
+        """Temporal's own client."""
+        ...
+
+    @property
+    def target(self) -> str:
+        """The server's name in error texts."""
+        ...
+
+
+class ThreadCalls:
+    """The part of the client that looks at threads."""
+
+    async def runs_on(self: Asking, thread: str) -> list[str]:
+        """List the runs on a thread: the one that has it, then those that wait for their turn.
+
+        Raises:
+            BadInput: That is no thread's id.
+            Unavailable: No worker is up to tell.
+        """
+        lock = lock_id(check_thread(thread))
+        handle = self.temporal.get_workflow_handle(lock)
+        with translated(target=self.target, run_id=lock):
+            try:
+                if (await handle.describe()).close_time is not None:
+                    return []
+                line = cast("list[str]", await ask_run(self.temporal, lock, LINE_QUERY))
+            except RPCError as error:
+                if error.status == RPCStatusCode.NOT_FOUND:
+                    return []
+                raise
+            except NoWorker as reason:
+                raise Unavailable(f"thread {thread!r}: {reason}") from reason
+            return [run for run in line if not await _has_ended(self.temporal, run)]

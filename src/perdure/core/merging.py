@@ -24,6 +24,12 @@ class Part:
     ns: tuple[str, ...] = ()
     call: str = ""
     """Which call of the run it is from; a `Reset` names the same."""
+    run: str = ""
+    activity: str = ""
+    """Temporal's id of the activity; empty for what the graph itself tells."""
+    attempt: int = 1
+    seq: int = 0
+    """The number of its frame: per attempt of an activity, or of the graph."""
 
     @property
     def text(self) -> str:
@@ -40,6 +46,10 @@ class Part:
             "mode": self.mode,
             "ns": list(self.ns),
             "call": self.call,
+            "run": self.run,
+            "activity": self.activity,
+            "attempt": self.attempt,
+            "seq": self.seq,
             "data": self.data,
         }
 
@@ -181,4 +191,14 @@ def _parts(frame: Frame) -> Iterator[Part]:
         # Within a frame the last part has the frame's own id: what follows is the next frame.
         place = frame.id if number == len(parts) else f"{frame.id}:{number}"
         body: Json = [part, data.get("metadata")] if frame.mode == "messages" else part
-        yield Part(id=place, mode=frame.mode, data=body, ns=frame.ns, call=key_of(frame))
+        yield Part(
+            id=place,
+            mode=frame.mode,
+            data=body,
+            ns=frame.ns,
+            call=key_of(frame),
+            run=frame.run,
+            activity=frame.activity,
+            attempt=frame.attempt,
+            seq=frame.seq,
+        )

@@ -11,6 +11,7 @@ SAVE_THREAD_ACTIVITY = "perdure.thread.save"
 
 DECIDE_UPDATE = "decide"
 DECIDE_SIGNAL = "decide_later"
+LINE_QUERY = "line"
 CLAIM_UPDATE = "claim"
 TURN_SIGNAL = "perdure.turn"
 CHILD_SIGNAL = "child_asks"

@@ -54,6 +54,8 @@ class Places:
         self._types = tuple(types)
         self._data = DATA
         self._index: Raw = None
+        self._ttl: Raw = None
+        self._offered = False
         self._users = 0
         self._stack = AsyncExitStack()
         self.change(store=store, threads=threads)
@@ -65,11 +67,14 @@ class Places:
         threads: Place = None,
         data: Path | None = None,
         index: Raw = None,
+        ttl: Raw = None,
+        offered: bool = False,
     ) -> None:
         """Say where things are kept; what is None stays as it was.
 
         `data` is the folder of the SQLite files that are used by default. `index` is what
-        LangGraph's stores need for search by meaning: `dims`, `embed`, `fields`.
+        LangGraph's stores need for search by meaning: `dims`, `embed`, `fields`; `ttl` is their
+        setting of that name. With `offered` every graph is given the store, asked for or not.
 
         Raises:
             BadOption: A URL or an object that cannot be used.
@@ -81,6 +86,8 @@ class Places:
                 part.named = named
         self._data = data or self._data
         self._index = index or self._index
+        self._ttl = ttl or self._ttl
+        self._offered = offered or self._offered
 
     def learn(self, types: Iterable[type]) -> None:
         """Allow types that a graph's state names to be built from what is stored."""
@@ -103,7 +110,7 @@ class Places:
     @property
     def remembers(self) -> bool:
         """Whether a store was configured, so that every graph is given it."""
-        return self._store.named is not None
+        return self._offered or self._store.named is not None
 
     async def store(self) -> BaseStore:
         """Return the store, opening it the first time.
@@ -174,7 +181,7 @@ class Places:
 
     def _open_store(self, url: str) -> Raw:
         opener = sqlite.open_store if url.startswith(sqlite.SCHEME) else postgres.open_store
-        return opener(url, index=self._index)
+        return opener(url, index=self._index, ttl=self._ttl)
 
     def _open_threads(self, url: str) -> Raw:
         opener = sqlite.open_threads if url.startswith(sqlite.SCHEME) else postgres.open_threads

@@ -10,6 +10,7 @@ from langgraph.checkpoint.serde.base import SerializerProtocol
 
 from perdure.core.jsons import Raw, shorten
 from perdure.errors import MissingExtra, StorageUnavailable
+from perdure.storage.sweeping import NO_TTL, sweeping
 
 SCHEMES = ("postgresql:", "postgres:")
 OPEN_WITHIN = 10.0
@@ -33,8 +34,10 @@ def check_installed() -> None:
 
 
 @asynccontextmanager
-async def open_store(url: str, *, index: Raw = None) -> AsyncGenerator[Raw]:
+async def open_store(url: str, *, index: Raw = None, ttl: Raw = None) -> AsyncGenerator[Raw]:
     """Open a database as LangGraph's store.
+
+    Items that have outlived their time to live are swept away now and then.
 
     Raises:
         StorageUnavailable: It does not answer.
@@ -42,9 +45,10 @@ async def open_store(url: str, *, index: Raw = None) -> AsyncGenerator[Raw]:
     from langgraph.store.postgres.aio import AsyncPostgresStore  # noqa: PLC0415 - optional
 
     async with _pool(url) as pool:
-        store = AsyncPostgresStore(conn=pool, index=index)
+        store = AsyncPostgresStore(conn=pool, index=index, ttl=ttl or NO_TTL)
         await _set_up(url, pool, store.setup)
-        yield store
+        async with sweeping(store):
+            yield store
 
 
 @asynccontextmanager

@@ -5,6 +5,7 @@ compares the query with every item that the search otherwise finds, as LangGraph
 memory does: right, and quick enough for thousands of items, not for millions.
 """
 
+import asyncio
 import math
 from collections.abc import Iterable, Sequence
 from typing import cast
@@ -34,6 +35,7 @@ class Ranked(BaseStore):
 
     def __init__(self, inner: BaseStore, *, index: Raw) -> None:
         self._inner = inner
+        self._loop = asyncio.get_running_loop()
         self._embed = ensure_embeddings(index["embed"])
         self._fields = cast("list[str]", index.get("fields") or ["$"])
         self._held: dict[str, Vector] = {}
@@ -41,8 +43,21 @@ class Ranked(BaseStore):
         self.ttl_config = inner.ttl_config
 
     def batch(self, ops: Iterable[Op]) -> list[Result]:
-        """Refuse: only activities use this store, and they are async."""
-        raise NotImplementedError("use abatch()")
+        """Carry out operations from a sync tool, which runs on a thread of its own.
+
+        Raises:
+            RuntimeError: Called on the event loop itself, which must not wait.
+        """
+        try:
+            here = asyncio.get_running_loop()
+        except RuntimeError:
+            here = None
+        if here is self._loop:
+            raise RuntimeError(
+                "a sync call of the store on the event loop would stop it; "
+                "await the async one (`store.aget`, `store.aput`, `store.asearch`)"
+            )
+        return asyncio.run_coroutine_threadsafe(self.abatch(ops), self._loop).result()
 
     async def abatch(self, ops: Iterable[Op]) -> list[Result]:
         """Carry out operations; those that search by meaning find first and rank then."""

@@ -15,6 +15,7 @@ from langgraph.store.sqlite import AsyncSqliteStore
 from perdure.core.jsons import Raw
 from perdure.errors import BadOption, StorageUnavailable
 from perdure.storage.ranking import Ranked
+from perdure.storage.sweeping import NO_TTL, sweeping
 
 SCHEME = "sqlite:"
 BUSY = 30.0
@@ -40,17 +41,21 @@ def path_of(url: str) -> Path:
 
 
 @asynccontextmanager
-async def open_store(url: str, *, index: Raw = None) -> AsyncGenerator[BaseStore]:
+async def open_store(url: str, *, index: Raw = None, ttl: Raw = None) -> AsyncGenerator[BaseStore]:
     """Open a file as LangGraph's store, with its index where this Python can load it.
+
+    Items that have outlived their time to live are swept away now and then.
 
     Raises:
         StorageUnavailable: It cannot be opened.
     """
     file = path_of(url)
     async with _connect(file, isolation_level=None) as conn:
-        store = AsyncSqliteStore(conn, index=index if _EXTENSIBLE else None)
+        store = AsyncSqliteStore(conn, index=index if _EXTENSIBLE else None, ttl=ttl or NO_TTL)
+        store.supports_ttl = True  # its tables do; a base class that comes first says no
         await _set_up(file, store.setup)
-        yield store if index is None or _EXTENSIBLE else Ranked(store, index=index)
+        async with sweeping(store):
+            yield store if index is None or _EXTENSIBLE else Ranked(store, index=index)
 
 
 @asynccontextmanager

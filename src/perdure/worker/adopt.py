@@ -14,6 +14,7 @@ from typing import cast
 from langgraph.graph.state import StateGraph
 from langgraph.pregel import Pregel
 from langgraph.runtime import Runtime
+from langgraph.store.base import ensure_embeddings
 
 from perdure.core.jsons import Raw, shorten
 from perdure.errors import AppFailed, NotAGraph
@@ -33,16 +34,32 @@ def adopt(manifest: Manifest) -> Agents:
     for folder in manifest.folders:
         if str(folder) not in sys.path:
             sys.path.append(str(folder))
-    store = None
-    if manifest.store is not None:
-        place, _, variable = manifest.store.rpartition(":")
-        spec = GraphSpec(name="store", place=place, variable=variable)
-        store = _find(manifest, "store.path", spec)
+    told = manifest.store
+    store = None if told.path is None else _find(manifest, "store.path", told.path)
     agents = Agents(store=store, intercept=True)
+    agents.places.change(index=_index(manifest), ttl=told.ttl or None, offered=True)
     for spec in manifest.graphs:
         made = _find(manifest, f"graphs.{spec.name}", spec)
         agents.register(spec.name)(_builder(manifest, spec, made))
     return agents
+
+
+def _index(manifest: Manifest) -> Raw:
+    """Return what a store needs for search by meaning, as LangGraph's stores take it."""
+    told = manifest.store.index
+    if told is None:
+        return None
+    embed: Raw = told.embed
+    if isinstance(embed, GraphSpec):
+        embed = _find(manifest, "store.index.embed", embed)
+    try:
+        embed = ensure_embeddings(embed)
+    except (ImportError, ValueError) as error:
+        raise AppFailed(
+            f"{manifest.file}: store.index.embed: {shorten(str(error), 300)}"
+        ) from error
+    index: dict[str, Raw] = {"embed": embed, "dims": told.dims}
+    return index if told.fields is None else {**index, "fields": list(told.fields)}
 
 
 def _find(manifest: Manifest, key: str, spec: GraphSpec) -> Raw:

@@ -208,7 +208,14 @@ def _fields(thing: Raw) -> Iterator[Raw]:
 
 
 def _methods(kind: type) -> Iterator[Raw]:
-    """Yield the functions of the app's classes; what a library's class does is its own."""
+    """Yield what the app's classes hold; what a library's class does is its own."""
     for one in kind.__mro__:
         if _is_app_class(one):
-            yield from (v for v in vars(one).values() if isinstance(v, FunctionType))
+            yield from (_bare(held) for held in vars(one).values())
+
+
+def _bare(held: Raw) -> Raw:
+    """Return the function behind what a class wraps it in."""
+    if _is(held, (staticmethod, classmethod)):
+        return held.__func__
+    return held.fget if _is(held, property) else held

@@ -7,7 +7,7 @@ import json
 import platform
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import cast
@@ -50,6 +50,27 @@ class GraphSpec:
 
 
 @dataclass(frozen=True, kw_only=True)
+class IndexSpec:
+    """What search by meaning needs."""
+
+    embed: GraphSpec | str
+    """What makes vectors of texts: a function in a file, or `provider:model`."""
+    dims: int
+    fields: tuple[str, ...] | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class StoreSpec:
+    """What the file says of long-term memory."""
+
+    path: GraphSpec | None = None
+    """A function or an object that gives the store; without it, the worker's own is used."""
+    index: IndexSpec | None = None
+    ttl: Mapping[str, float | bool] = field(default_factory=dict[str, "float | bool"])
+    """As LangGraph's stores take it; times are minutes."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class Manifest:
     """What a `langgraph.json` says, as far as it means something here."""
 
@@ -57,8 +78,7 @@ class Manifest:
     graphs: tuple[GraphSpec, ...]
     env: Mapping[str, str]
     folders: tuple[Path, ...]
-    store: str | None
-    """Where a function or an object that gives the store is: `./file.py:name`."""
+    store: StoreSpec
     warnings: tuple[str, ...]
     """What is in the file and has no effect here."""
 
@@ -193,23 +213,67 @@ def _check_package(file: Path, key: str, wanted: str) -> None:
         raise _wrong(file, key, wanted, f"{mine} is installed: pip install '{wanted}'")
 
 
-def _store(file: Path, value: Json) -> tuple[str | None, tuple[str, ...]]:
+def _store(file: Path, value: Json) -> tuple[StoreSpec, tuple[str, ...]]:
     if value is None:
-        return None, ()
+        return StoreSpec(), ()
     if not isinstance(value, dict):
         raise _wrong(file, "store", value, 'write an object: {"path": "./store.py:make_store"}')
-    rest = sorted(value.keys() - {"path"})
-    warned = tuple(
-        f"{file.name}: store.{key} has no effect; give a store of your own: store.path"
-        for key in rest
-    )
-    path = value.get("path")
-    if path is None:
-        return None, warned
-    if not isinstance(path, str):
-        raise _wrong(file, "store.path", path, "write ./file.py:variable or module:variable")
-    spec = _spec(file, "store.path", "store", path)
-    return f"{spec.place}:{spec.variable}", warned
+    path, index, ttl = (value.get(key) for key in ("path", "index", "ttl"))
+    unknown = sorted(value.keys() - {"path", "index", "ttl"})
+    warned = [
+        f"{file.name}: store.{key} has no effect: Perdure does not know it" for key in unknown
+    ]
+    if path is not None:
+        if not isinstance(path, str):
+            raise _wrong(file, "store.path", path, "write ./file.py:variable or module:variable")
+        warned += [
+            f"{file.name}: store.{key} has no effect: the store of store.path has its own"
+            for key in ("index", "ttl")
+            if value.get(key) is not None
+        ]
+        return StoreSpec(path=_spec(file, "store.path", "store", path)), tuple(warned)
+    return StoreSpec(index=_index(file, index), ttl=_ttl(file, ttl)), tuple(warned)
+
+
+def _index(file: Path, index: Json) -> IndexSpec | None:
+    if index is None:
+        return None
+    if not isinstance(index, dict):
+        raise _wrong(file, "store.index", index, 'write an object: {"embed": ..., "dims": 1536}')
+    embed, dims, fields = (index.get(key) for key in ("embed", "dims", "fields"))
+    key = "store.index.embed"
+    if not isinstance(embed, str) or ":" not in embed:
+        raise _wrong(file, key, embed, "write ./file.py:function or provider:model")
+    if not isinstance(dims, int) or isinstance(dims, bool) or dims < 1:
+        raise _wrong(file, "store.index.dims", dims, "write the length of a vector, such as 1536")
+    listed = fields if isinstance(fields, list) else []
+    names = tuple(one for one in listed if isinstance(one, str))
+    if fields is not None and (not names or len(names) != len(listed)):
+        raise _wrong(file, "store.index.fields", fields, 'write a list of names: ["text"]')
+    in_file = ".py:" in embed  # LangGraph's own rule
+    made_by = _spec(file, key, "embed", embed) if in_file else embed
+    return IndexSpec(embed=made_by, dims=dims, fields=names or None)
+
+
+def _ttl(file: Path, ttl: Json) -> Mapping[str, float | bool]:
+    if ttl is None:
+        return {}
+    if not isinstance(ttl, dict):
+        raise _wrong(file, "store.ttl", ttl, 'write an object: {"default_ttl": 60}')
+    known: dict[str, float | bool] = {}
+    for key, value in ttl.items():
+        name = f"store.ttl.{key}"
+        if key == "refresh_on_read":
+            if not isinstance(value, bool):
+                raise _wrong(file, name, value, "write true or false")
+            known[key] = value
+        elif key not in ("default_ttl", "sweep_interval_minutes"):
+            raise _wrong(file, name, value, "LangGraph knows no such key")
+        elif value is not None:
+            if isinstance(value, bool) or not isinstance(value, int | float) or value <= 0:
+                raise _wrong(file, name, value, "write minutes, more than 0")
+            known[key] = value
+    return known
 
 
 def _warnings(file: Path, data: JsonObject) -> tuple[str, ...]:

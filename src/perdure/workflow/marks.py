@@ -21,6 +21,7 @@ _ASIDE = frozenset({
     "rate_limiter", "profile",
 })  # fmt: skip
 """Fields of LangChain's base classes that leave the request as it is."""
+_ACCOUNT = ("organization", "project", "proxy")
 _SHORT = 4
 
 
@@ -60,13 +61,24 @@ def label_of(model: BaseChatModel) -> str:
 
 
 def digest_of(model: BaseChatModel) -> str:
-    """Shorten the plain settings of a model; secrets do not count."""
+    """Shorten the plain settings of a model; secrets do not count, nor what is usual.
+
+    Addresses and accounts come from the environment, which differs from worker to worker.
+    """
     plain = {
         name: value
-        for name in type(model).model_fields
-        if name not in _ASIDE and is_json(value := getattr(model, name))
+        for name, field in type(model).model_fields.items()
+        if name not in _ASIDE
+        and is_json(value := getattr(model, name))
+        and value not in (field.default, None, {}, [])
+        and not _is_place(name, value)
     }
     return blake2b(json.dumps(plain, sort_keys=True).encode(), digest_size=_SHORT).hexdigest()
+
+
+def _is_place(name: str, value: Json) -> bool:
+    address = isinstance(value, str) and "://" in value
+    return address or any(word in name for word in _ACCOUNT)
 
 
 def is_json(value: Raw) -> bool:

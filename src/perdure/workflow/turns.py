@@ -24,6 +24,7 @@ from perdure.core.names import (
     AGENT_MEMO,
     AGENT_WORKFLOW,
     CLAIM_UPDATE,
+    LINE_QUERY,
     STATUS_ATTRIBUTE,
     TENANT_ATTRIBUTE,
     THREAD_WORKFLOW,
@@ -67,7 +68,7 @@ class ThreadWorkflow:
         idle = not self._line and not self._following
         return bool(self._claims) and idle and workflow.all_handlers_finished()
 
-    @workflow.query(name="line")
+    @workflow.query(name=LINE_QUERY)
     def line(self) -> list[str]:
         """List the runs, the one that has the thread first."""
         return [place.run for place in self._line]

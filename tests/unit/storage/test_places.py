@@ -6,6 +6,7 @@ import sqlite3
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from datetime import timedelta
 from pathlib import Path
 from typing import Any, cast
 
@@ -14,6 +15,7 @@ from langgraph.checkpoint.memory import InMemorySaver
 from langgraph.store.base import SearchOp
 from langgraph.store.memory import InMemoryStore
 
+from perdure.client.poll import until
 from perdure.errors import BadOption, MissingExtra, StorageUnavailable
 from perdure.storage import postgres
 from perdure.storage.places import Places, strict
@@ -168,14 +170,54 @@ def test_the_serializer_builds_registered_classes_only() -> None:
     assert closed.loads_typed(data) == {"x": 1}
 
 
-async def test_ranking_puts_the_likest_first_and_pages() -> None:
-    def embed(texts: list[str]) -> list[list[float]]:
-        return [[text.count("a"), text.count("b"), 0.1] for text in texts]
+def letters(texts: list[str]) -> list[list[float]]:
+    return [[text.count("a"), text.count("b"), 0.1] for text in texts]
 
-    ranked = Ranked(InMemoryStore(), index={"embed": embed, "dims": 3, "fields": ["t"]})
+
+async def test_ranking_puts_the_likest_first_and_pages() -> None:
+    ranked = Ranked(InMemoryStore(), index={"embed": letters, "dims": 3, "fields": ["t"]})
     for key, text in (("1", "bbb"), ("2", "aab"), ("3", "aaa")):
         await ranked.aput(("n",), key, {"t": text})
     found = await ranked.abatch([SearchOp(("n",), None, 2, 0, "aaaa")])
     assert [item.key for item in found[0]] == ["3", "2"]  # type: ignore[union-attr]
     found = await ranked.abatch([SearchOp(("n",), None, 2, 2, "aaaa")])
     assert [item.key for item in found[0]] == ["1"]  # type: ignore[union-attr]
+
+
+async def test_a_sync_tool_uses_the_store_from_its_thread(tmp_path: Path) -> None:
+    places = Places(store=url(tmp_path / "a"))
+    places.change(index={"embed": letters, "dims": 3, "fields": ["t"]})
+    async with places.serving():
+        store = await places.store()
+
+        def use() -> list[str]:
+            for text in ("bbb", "aaa"):
+                store.put(("n",), text, {"t": text})
+            return [item.key for item in store.search(("n",), query="a")]
+
+        assert await asyncio.to_thread(use) == ["aaa", "bbb"]
+        with pytest.raises((RuntimeError, asyncio.InvalidStateError)):
+            store.batch([SearchOp(("n",))])
+
+
+async def test_an_item_may_have_a_time_to_live_in_a_file(tmp_path: Path) -> None:
+    places = Places(store=url(tmp_path / "a"))
+    async with places.serving():
+        store = await places.store()
+        await store.aput(("n",), "k", {}, ttl=60)
+        await store.aput(("n",), "gone", {}, ttl=-1)
+        assert await cast("Any", store).sweep_ttl() == 1
+        assert [item.key for item in await store.asearch(("n",))] == ["k"]
+
+
+async def test_what_is_too_old_is_swept_away_in_the_background(tmp_path: Path) -> None:
+    places = Places(store=url(tmp_path / "a"))
+    places.change(ttl={"default_ttl": -1, "sweep_interval_minutes": 0.0001})
+    async with places.serving():
+        store = await places.store()
+        await store.aput(("n",), "k", {})
+
+        async def swept() -> bool | None:
+            return None if await store.asearch(("n",)) else True
+
+        assert await until(swept, within=timedelta(seconds=20))

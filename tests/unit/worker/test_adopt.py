@@ -61,6 +61,10 @@ def asks_much(first, second):
     return compiled
 
 
+def letters(texts):
+    return [[text.count("a"), text.count("b")] for text in texts]
+
+
 number = 7
 """
 
@@ -166,3 +170,29 @@ def test_an_app_beside_the_file_goes_first(adopt, tmp_path):
     (tmp_path / "app.py").write_text("import perdure\nagents = perdure.Agents()\n")
     adopt()
     assert open_app(str(tmp_path), environment=dict(os.environ))[0].names == []
+
+
+async def test_the_store_of_a_project_searches_by_meaning(adopt, tmp_path):
+    index = {"embed": "./adopted.py:letters", "dims": 2, "fields": ["t"]}
+    agents = adopt(store={"index": index})
+    agents.places.change(data=tmp_path)
+    async with agents.places.serving():
+        store = await agents.places.store()
+        for text in ("bbb", "aab"):
+            await store.aput(("n",), text, {"t": text})
+        found = await store.asearch(("n",), query="aaa")
+    assert [item.key for item in found] == ["aab", "bbb"]
+
+
+def test_every_graph_of_a_project_is_given_the_store(adopt):
+    assert adopt().remembers
+
+
+def test_what_makes_vectors_must_be_there(adopt):
+    with pytest.raises(AppFailed, match=r"store\.index\.embed: .* has no 'none'"):
+        adopt(store={"index": {"embed": "./adopted.py:none", "dims": 2}})
+
+
+def test_an_unknown_provider_of_vectors_is_named(adopt):
+    with pytest.raises(AppFailed, match=r"store\.index\.embed: .*nobody"):
+        adopt(store={"index": {"embed": "nobody:model", "dims": 2}})

@@ -101,6 +101,22 @@ def test_a_model_of_an_object_with_methods_is_found():
     assert found(graph(Desk().node)) == ["ChatOpenAI:gpt-4o"]
 
 
+def test_a_model_in_a_class_attribute_is_found():
+    class Desk:
+        model = chat()
+        by_name = {"mini": chat(model="gpt-4o-mini")}  # noqa: RUF012
+
+        @staticmethod
+        def ask(state):
+            return {"messages": [module_level.invoke("x")]}
+
+        def answer(self, state):
+            return self.ask(state)
+
+    names = ["ChatOpenAI:gpt-4o", "ChatOpenAI:gpt-4o-mini", "ChatOpenAI:in-a-module"]
+    assert sorted(found(graph(Desk().answer))) == names
+
+
 def test_a_model_of_a_middleware_is_found():
     class Summing(AgentMiddleware):
         def __init__(self):
@@ -158,6 +174,16 @@ def test_the_names_do_not_depend_on_the_key():
         return found(graph(lambda state: (cold, warm)))
 
     assert names("sk-one") == names("sk-two")
+
+
+def test_the_names_do_not_depend_on_where_the_model_is():
+    def names(url):
+        plain, warm = chat(base_url=url), chat(temperature=1, base_url=url)
+        return found(graph(lambda state: plain.invoke("x") and warm.invoke("x")))
+
+    here = names("http://127.0.0.1:1/v1")
+    assert here == names("https://example.com/v1")
+    assert len(set(here)) == 2
 
 
 def test_two_keys_of_one_model_get_two_names():

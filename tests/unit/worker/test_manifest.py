@@ -132,11 +132,49 @@ def test_the_own_python_version_is_not_told(read):
 
 
 def test_a_store_of_the_projects_own_is_kept(read, tmp_path):
-    assert read(store={"path": "./agent.py:graph"}).store == f"{tmp_path}/agent.py:graph"
+    found = read(store={"path": "./agent.py:graph"}).store.path
+    assert (found.place, found.variable) == (f"{tmp_path}/agent.py", "graph")
 
 
-def test_an_index_of_the_store_has_no_effect(read):
-    (warning,) = read(store={"index": {"dims": 3}}).warnings
+def test_the_index_of_the_store_is_kept(read, tmp_path):
+    index = read(
+        store={"index": {"embed": "./agent.py:embed", "dims": 3, "fields": ["a"]}}
+    ).store.index
+    assert (index.embed.place, index.embed.variable) == (f"{tmp_path}/agent.py", "embed")
+    assert (index.dims, index.fields) == (3, ("a",))
+
+
+def test_an_index_may_name_a_providers_model(read):
+    index = read(store={"index": {"embed": "openai:text-embedding-3-small", "dims": 9}}).store.index
+    assert (index.embed, index.fields) == ("openai:text-embedding-3-small", None)
+
+
+def test_the_time_to_live_of_the_store_is_kept(read):
+    ttl = {"default_ttl": 60, "refresh_on_read": False, "sweep_interval_minutes": None}
+    assert read(store={"ttl": ttl}).store.ttl == {"default_ttl": 60, "refresh_on_read": False}
+
+
+@pytest.mark.parametrize(
+    ("store", "key"),
+    [
+        ({"index": []}, "store.index"),
+        ({"index": {"dims": 3}}, "store.index.embed"),
+        ({"index": {"embed": "./agent.py:e"}}, "store.index.dims"),
+        ({"index": {"embed": "./none.py:e", "dims": 3}}, "store.index.embed"),
+        ({"index": {"embed": "./agent.py:e", "dims": 3, "fields": "a"}}, "store.index.fields"),
+        ({"ttl": 60}, "store.ttl"),
+        ({"ttl": {"default_ttl": "1h"}}, "store.ttl.default_ttl"),
+        ({"ttl": {"refresh_on_read": 1}}, "store.ttl.refresh_on_read"),
+        ({"ttl": {"other": 1}}, "store.ttl.other"),
+    ],
+)
+def test_a_wrong_setting_of_the_store_is_named(read, store, key):
+    with pytest.raises(AppFailed, match=rf"{key} is "):
+        read(store=store)
+
+
+def test_an_index_beside_a_store_of_ones_own_has_no_effect(read):
+    (warning,) = read(store={"path": "./agent.py:graph", "index": {"dims": 3}}).warnings
     assert "store.index has no effect" in warning
 
 
