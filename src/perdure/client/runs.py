@@ -40,13 +40,7 @@ from perdure.client.records import (
 )
 from perdure.client.state import StateCalls, branch, which
 from perdure.client.stream import StreamCalls
-from perdure.client.threads import (
-    OnBusy,
-    ThreadCalls,
-    check_on_busy,
-    check_thread,
-    start_on_thread,
-)
+from perdure.client.threads import OnBusy, ThreadCalls, check_on_busy, start_on_thread
 from perdure.client.timeline import Timeline
 from perdure.core.approvals import Decision, parse_decision
 from perdure.core.frames import StreamSink
@@ -133,7 +127,7 @@ class Client(StateCalls, StreamCalls, ThreadCalls):
             data,
             index=await self.indexed(),
             resume=resume,
-            thread=None if thread is None else check_thread(thread),
+            thread=thread,
             on_pause=on_pause,
             checkpoints=checkpoints,
             stream=starting.check_stream(stream),

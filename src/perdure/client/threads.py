@@ -92,10 +92,12 @@ async def start_on_thread(
     """Start a run in its turn on its thread; a worker must be up.
 
     Raises:
+        BadInput: The thread's name cannot be used.
         ThreadBusy: Another run has the thread and `on_busy` is "refuse".
         RunExists: A run of that id is there already.
         Unavailable: No worker took the claim within the time.
     """
+    thread = check_thread(str(data.thread))
     check_size(data)
     claim: JsonObject = {
         "run_id": run_id,
@@ -104,7 +106,6 @@ async def start_on_thread(
         "start": data.to_json(),
         "details": preview(data),
     }
-    thread = str(data.thread)
     try:
         async with asyncio.timeout(within.total_seconds()):
             if not await until(lambda: _taken(client, thread, claim), within=within):
