@@ -7,6 +7,8 @@ BIN := $(VENV)/bin
 EXTRAS := anthropic,openai,local,test,otel,examples,mcp,postgres
 READY := $(VENV)/.ready
 PYTEST := $(BIN)/python -m pytest
+# Two at a time: each has servers and processes of its own. JOBS=0 runs one after the other.
+JOBS ?= 2
 
 .PHONY: help demo test check unit integration e2e conformance clean setup
 
@@ -34,7 +36,7 @@ demo: $(READY)
 	@$(BIN)/perdure demo $(if $(DEMO),$(DEMO),$$(test -t 0 || echo --yes))
 
 test: $(READY)
-	@$(PYTEST) tests
+	@$(PYTEST) -n $(JOBS) --dist loadfile tests
 
 unit: $(READY)
 	@$(PYTEST) tests/unit tests/architecture

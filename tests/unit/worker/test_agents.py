@@ -120,7 +120,9 @@ def test_a_name_is_given_once(agents, again):
         agents.register("echo")(echo) if again == "register" else agents.add("echo", echo())
 
 
-@pytest.mark.parametrize("name", [echo, "", None, 5, ["echo"]], ids=repr)
+@pytest.mark.parametrize(
+    "name", [echo, "", None, 5, ["echo"]], ids=["function", "empty", "none", "number", "list"]
+)
 def test_an_agent_needs_a_name(agents, name):
     with pytest.raises(BadOption, match=r'write: @agents\.register\("name"\)'):
         agents.register(name)

@@ -110,7 +110,6 @@ def test_a_forbidden_call_is_found(node, call):
         lambda _: asyncio.sleep(1),
         lambda _: undefined(),  # noqa: F821
     ],
-    ids=str,
 )
 def test_what_is_the_same_on_replay_is_not_found(node):
     assert found(node) == []
