@@ -103,10 +103,14 @@ def totals(line: Timeline) -> str:
     again = f", {line.repeated_model_calls} made again" if line.repeated_model_calls else ""
     inward, out = line.tokens.get("input_tokens", 0), line.tokens.get("output_tokens", 0)
     return (
-        f"{line.model_calls} model calls{again}, {line.tool_calls} tool calls, "
-        f"{inward} tokens in, {out} out; {line.events} events, {line.history_bytes:,} bytes, "
-        f"{len(line.workers)} workers"
+        f"{_count(line.model_calls, 'model call')}{again}, {_count(line.tool_calls, 'tool call')}, "
+        f"{inward} tokens in, {out} out; {_count(line.events, 'event')}, "
+        f"{line.history_bytes:,} bytes, {_count(len(line.workers), 'worker')}"
     )
+
+
+def _count(number: int, what: str) -> str:
+    return f"{number:,} {what}" if number == 1 else f"{number:,} {what}s"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -115,6 +119,8 @@ class Change:
 
     text: str
     data: JsonObject
+    entry: int = -1
+    """The number of the entry that it tells of."""
 
 
 class Changes:
@@ -127,7 +133,7 @@ class Changes:
     def of(self, line: Timeline) -> list[Change]:
         """Return the entries that are new, or tell something else than before."""
         found = [
-            Change(text=text, data=entry.to_json())
+            Change(text=text, data=entry.to_json(), entry=number)
             for number, entry in enumerate(line.entries)
             if (text := self._news(number, entry, line)) is not None
         ]

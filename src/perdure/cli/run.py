@@ -1,7 +1,6 @@
 """`perdure run`: start a run and follow it."""
 
 import asyncio
-from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Annotated
@@ -26,8 +25,8 @@ from perdure.cli.options import (
 )
 from perdure.cli.output import err, out, write_json
 from perdure.cli.session import open_client
-from perdure.cli.speaking import words_of
-from perdure.cli.streams import reading_sink
+from perdure.cli.speaking import Words, words_of
+from perdure.cli.streams import MODES, reading_sink
 from perdure.client import Client, Timeline
 from perdure.client.threads import check_on_busy
 from perdure.core.jsons import Json
@@ -150,7 +149,7 @@ async def _run(wish: _Wish) -> int:
         recursion_limit=wish.recursion_limit,
         thread=wish.thread,
         on_busy=check_on_busy(wish.on_busy),
-        stream=("messages",) if wish.stream else (),
+        stream=MODES if wish.stream else (),
         task_queue=wish.task_queue,
     )
     if not wish.follow:
@@ -162,12 +161,12 @@ async def _run(wish: _Wish) -> int:
     err(f"run {run.run_id} of agent {wish.agent!r} started")
     try:
         async with asyncio.timeout(wish.timeout):
-            async with words_of(client, run.run_id, wanted=wish.stream) as say:
+            async with words_of(client, run.run_id, wanted=wish.stream) as words:
                 line = await follow_run(
                     client,
                     run.run_id,
-                    tell=lambda change: _tell(change, say),
-                    say=say,
+                    tell=lambda change: _tell(change, words),
+                    say=words.line,
                     task_queue=wish.task_queue,
                     until_waiting=not wish.wait,
                 )
@@ -182,9 +181,9 @@ async def _run(wish: _Wish) -> int:
     return _ended(line, as_json=wish.as_json)
 
 
-def _tell(change: Change, say: Callable[[str], None]) -> None:
+def _tell(change: Change, words: Words) -> None:
     if change.text:
-        say(f"  {change.text}")
+        words.tell(change)
 
 
 async def _waiting(client: Client, line: Timeline, *, as_json: bool) -> int:

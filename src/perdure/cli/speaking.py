@@ -6,14 +6,17 @@ import sys
 import unicodedata
 from collections.abc import AsyncGenerator, Callable, Generator, Iterator, Mapping
 from contextlib import aclosing, asynccontextmanager, contextmanager
+from dataclasses import dataclass
 from typing import cast
 
 import typer
 
+from perdure.cli.lines import Change
 from perdure.cli.output import clean, err, one_line
 from perdure.client import Client, End, Part, Reset
 from perdure.core.jsons import Json, JsonObject
 from perdure.core.merging import text_of
+from perdure.storage.sinks import FileSink
 
 _SPEAKERS = ("ai", "AIMessageChunk")
 _LONGEST = 100
@@ -28,12 +31,15 @@ class Screen:
     text is printed when it is final.
     """
 
-    def __init__(self, *, terminal: bool, err: bool = False) -> None:
+    def __init__(self, *, terminal: bool, err: bool = False, calls: bool = True) -> None:
         self._terminal = terminal
+        self._calls = calls
+        """Whether calls of tools are shown."""
         self._err = err
         self._texts: dict[str, str] = {}
         self._open = ""
         """The call whose text the cursor stands behind."""
+        self._asides: dict[int, str] = {}
         self.spoken = False
         """Whether the run said anything."""
         self._waiting: list[Part | Reset] | None = None
@@ -64,8 +70,21 @@ class Screen:
         elif event.mode == "messages":
             self._speak(event)
         elif event.mode == "updates":
-            for row in told_by(event.data):
-                self.line(row)
+            self.settle()
+            for row in told_by(event.data) if self._calls else ():
+                self._write(row)
+
+    def tell(self, change: Change) -> None:
+        """Print what happened in the run when the text that is being said is over.
+
+        That a call began is not told: its words do that.
+        """
+        if change.data.get("outcome") in ("running", "waiting"):
+            return
+        if self._open or (self._texts and not self._terminal):
+            self._asides[change.entry] = f"  {change.text}"
+        else:
+            self.line(f"  {change.text}")
 
     def line(self, text: str) -> None:
         """Print a line of its own, after what was said so far."""
@@ -82,6 +101,9 @@ class Screen:
                 self._write(clean(text.strip("\n")))
             self._texts = {}
         self._open = ""
+        asides, self._asides = self._asides, {}
+        for text in asides.values():
+            self._write(text)
 
     def finish(self, words: str) -> None:
         """End a turn; `words` are shown if nothing else was said."""
@@ -117,19 +139,30 @@ class Screen:
         typer.echo(text, nl=newline, err=self._err)
 
 
+@dataclass(frozen=True, kw_only=True)
+class Words:
+    """What prints lines between the words of a run."""
+
+    line: Callable[[str], None]
+    """At once."""
+    tell: Callable[[Change], None]
+    """When the text that is being said is over."""
+
+
 @asynccontextmanager
-async def words_of(
-    client: Client, run_id: str, *, wanted: bool
-) -> AsyncGenerator[Callable[[str], None]]:
+async def words_of(client: Client, run_id: str, *, wanted: bool) -> AsyncGenerator[Words]:
     """Show a run's words on standard error while the block runs; yields what prints lines there."""
     if not wanted:
-        yield err
+        yield Words(line=err, tell=lambda change: err(f"  {change.text}"))
         return
-    screen = Screen(terminal=sys.stderr.isatty(), err=True)
+    screen = Screen(terminal=sys.stderr.isatty(), err=True, calls=False)
+    heard = False
 
     async def show() -> None:
+        nonlocal heard
         async with aclosing(client.stream(run_id)) as events:
             async for event in events:
+                heard = heard or not isinstance(event, End)
                 if isinstance(event, End):
                     screen.settle()
                 else:
@@ -137,10 +170,14 @@ async def words_of(
 
     task = asyncio.create_task(show())
     try:
-        yield screen.line
+        yield Words(line=screen.line, tell=screen.tell)
         await asyncio.wait([task], timeout=_LAST_WORDS)
         if task.done():
             task.result()
+        place = client.sink.path if isinstance(client.sink, FileSink) else None
+        if not heard and place is not None and not place.exists():
+            err(f"no words came: there is no {place}. Run this where the worker runs, or name "
+                "its file: --stream-from sqlite:PATH")  # fmt: skip
     finally:
         task.cancel()
         screen.settle()

@@ -7,6 +7,8 @@ from pathlib import Path
 from perdure.core.frames import StreamSink
 from perdure.storage.sinks import FileSink, open_sink
 
+MODES = ("messages", "updates")
+"""What a run tells that is followed on a terminal: words, and where they end."""
 VARIABLE = "PERDURE_STREAM"
 STREAM_FILE = "stream.db"
 FOLDER = Path(".perdure")

@@ -8,12 +8,12 @@ from perdure.cli.exit import Code
 from perdure.cli.keyboard import Keyboard
 from perdure.cli.output import clean, err
 from perdure.cli.speaking import Screen, last_words, messages_in
+from perdure.cli.streams import MODES
 from perdure.cli.turns import Turn
 from perdure.client import Client, End, Part
 from perdure.core.jsons import Json, JsonObject, shorten
 from perdure.errors import BadInput, RunFailed, RunNotFound, ThreadBusy
 
-MODES = ("messages", "updates")
 _LEAVING = (Code.WAITING, Code.INTERRUPTED)
 _HOPELESS = ("unknown_agent", "bad_input")
 """Failures that the next message would meet as well."""

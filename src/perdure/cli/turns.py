@@ -133,9 +133,10 @@ class Turn:
                 return typed.result()
             closed.result()
             self._asked.add(question.id)
-            err("\n(this was settled elsewhere)")
             return None
         finally:
+            if not typed.done() and not self.keys.left.is_set():
+                err("\n(the question is no longer open)")
             typed.cancel()
             closed.cancel()
             await asyncio.gather(typed, closed, return_exceptions=True)

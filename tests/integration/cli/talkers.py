@@ -5,13 +5,14 @@ import threading
 from collections.abc import Iterator, Sequence
 from datetime import timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, TypedDict
 
 from langchain.agents import create_agent
 from langchain_core.language_models import BaseChatModel
-from langchain_core.messages import AIMessage, AIMessageChunk, BaseMessage
+from langchain_core.messages import AIMessage, AIMessageChunk, BaseMessage, ToolMessage
 from langchain_core.outputs import ChatGeneration, ChatGenerationChunk, ChatResult
 from langchain_core.utils.function_calling import convert_to_openai_tool
+from langgraph.graph import START, StateGraph
 
 import perdure
 
@@ -32,6 +33,9 @@ class Talker(BaseChatModel):
     def _say(self, messages: list[BaseMessage]) -> AIMessage:
         last = messages[-1]
         turn = sum(message.type == "human" for message in messages)
+        called = {c["id"] for m in messages if isinstance(m, AIMessage) for c in m.tool_calls}
+        if called - {m.tool_call_id for m in messages if isinstance(m, ToolMessage)}:
+            raise ValueError("a call has no result")  # as providers refuse it
         if last.type == "tool":
             return AIMessage(f"the tool said: {last.text}")
         if last.text.startswith("send"):
@@ -72,3 +76,13 @@ sending = perdure.tool(send, effect=True, approve=perdure.Approve(within=timedel
 def talker() -> Any:
     """Talk."""
     return create_agent(model, [sending])
+
+
+class Count(TypedDict):
+    n: int
+
+
+@agents.register("counter")
+def counter() -> Any:
+    """Count; it does not talk."""
+    return StateGraph(Count).add_node("one", lambda _: {"n": 1}).add_edge(START, "one")

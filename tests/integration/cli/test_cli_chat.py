@@ -171,6 +171,26 @@ async def test_without_an_answer_the_run_waits_and_the_commands_are_shown(place:
     assert "perdure approve talker-" in told.stderr
 
 
+async def test_the_conversation_goes_on_with_the_question_that_is_still_open(place: Place) -> None:
+    first = piped(place, "send it")
+    thread = re.search(r"--thread (\S+)", first.stderr)
+    assert thread is not None
+    told = piped(place, "e to=bob", "thanks", thread=thread[1])
+    assert told.stdout.splitlines()[-3:] == [
+        "  ← send: sent to bob",
+        "the tool said: sent to bob",
+        "turn 2: you said thanks indeed",
+    ]
+
+
+async def test_an_agent_without_messages_is_told(place: Place) -> None:
+    command = place.command("chat", "counter")
+    told = subprocess.run(
+        command, input="hi\n", capture_output=True, text=True, check=False, timeout=WITHIN
+    )
+    assert (told.returncode, "perdure run counter" in told.stderr) == (2, True)
+
+
 async def test_an_unknown_agent_is_told(place: Place) -> None:
     command = place.command("chat", "nobody")
     told = subprocess.run(
@@ -196,10 +216,39 @@ async def test_an_approval_is_asked_inline(place: Place, terminal: Terminal) -> 
     terminal.type("send it")
     terminal.wait_for("I shall.")
     terminal.wait_for("→ send(to=ann)")
-    terminal.wait_for("a(pprove), e(dit) JSON, r(eject) REASON, t(ell) TEXT> ")
+    terminal.wait_for("a(pprove), e(dit) NAME=VALUE, r(eject) REASON, t(ell) TEXT> ")
     terminal.type("perhaps")
     terminal.wait_for("'perhaps' is no answer")
     terminal.type("a")
+    terminal.wait_for("the tool said: sent to ann")
+    terminal.wait_for("you> ")
+
+
+async def test_a_turn_that_is_cancelled_between_call_and_result_leaves_a_thread_that_works(
+    place: Place, terminal: Terminal
+) -> None:
+    terminal.wait_for("you> ")
+    terminal.type("send it")
+    terminal.wait_for("TEXT> ")
+    terminal.process.send_signal(signal.SIGINT)
+    terminal.wait_for("cancelled")
+    terminal.wait_for("you> ")
+    terminal.type("again")
+    terminal.wait_for("turn 2: you said again indeed")
+
+
+async def test_a_question_that_is_settled_elsewhere_frees_the_prompt(
+    place: Place, terminal: Terminal
+) -> None:
+    terminal.wait_for("you> ")
+    terminal.type("send it")
+    terminal.wait_for("TEXT> ")
+    client = await connect(place.address)
+    thread = re.search(r"thread (t-\w+)", terminal.seen)
+    assert thread is not None
+    [run_id] = await client.runs_on(thread[1])
+    await client.decide(run_id, {"type": "approve", "by": "ann"})
+    terminal.wait_for("no longer open")
     terminal.wait_for("the tool said: sent to ann")
     terminal.wait_for("you> ")
 

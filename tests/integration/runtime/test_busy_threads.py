@@ -123,6 +123,21 @@ async def test_a_busy_thread_is_refused_with_the_run_that_has_it(
         await line.check(first)
 
 
+async def test_the_runs_on_a_thread_are_listed_in_their_order(
+    real: Lab, threads: Any, thread: str
+) -> None:
+    async with real.worker(agents(threads)) as runs:
+        line = Line(runs, thread)
+        assert await line.client.runs_on(thread) == []
+        first = await line.waiting("first")
+        second = await line.start("quick", "queue")
+        assert await line.client.runs_on(thread) == [first.run_id, second.run_id]
+        await line.answer(first)
+        await second.result()
+        await line.check(first, second)
+        assert await line.client.runs_on(thread) == []
+
+
 async def test_langgraphs_words_are_taken_too(real: Lab, threads: Any, thread: str) -> None:
     async with real.worker(agents(threads)) as runs:
         line = Line(runs, thread)

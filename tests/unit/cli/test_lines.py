@@ -64,7 +64,7 @@ def test_the_headline_names_run_agent_state_and_time():
 def test_the_totals_count_calls_made_again():
     story = Story()
     story.complete(call(story), {"message": {}})
-    assert totals(story.line()).startswith("1 model calls, 1 made again, 0 tool calls")
+    assert totals(story.line()).startswith("1 model call, 1 made again, 0 tool calls")
 
 
 def test_a_change_is_told_once():

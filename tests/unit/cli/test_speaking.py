@@ -1,0 +1,63 @@
+"""What a person sees of a run that speaks."""
+
+from typing import Any
+
+import pytest
+
+from perdure.cli.lines import Change
+from perdure.cli.speaking import Screen
+from perdure.core.merging import Part, Reset
+
+
+def word(text: str, call: str = "c") -> Part:
+    message: Any = {"$": "AIMessageChunk", "content": text, "id": call}
+    return Part(id="s.1", mode="messages", data=[message, {}], call=call)
+
+
+UPDATE = Part(id="s.2", mode="updates", data={"n": {"messages": []}})
+
+
+def told(outcome: str, entry: int = 0) -> Change:
+    return Change(text=f"{entry} {outcome}", data={"outcome": outcome}, entry=entry)
+
+
+@pytest.fixture(params=[True, False], ids=["terminal", "pipe"])
+def screen(request: pytest.FixtureRequest) -> Screen:
+    return Screen(terminal=request.param, calls=False)
+
+
+def test_what_happens_is_told_when_the_text_is_over(screen: Screen, capsys: Any) -> None:
+    for text in ("one", " two"):
+        screen.show(word(text))
+        screen.tell(told("ok"))
+    screen.show(UPDATE)
+    assert capsys.readouterr().out == "one two\n  0 ok\n"
+
+
+def test_that_a_call_began_is_not_told(screen: Screen, capsys: Any) -> None:
+    screen.tell(told("running"))
+    assert capsys.readouterr().out == ""
+
+
+def test_between_texts_what_happens_is_told_at_once(screen: Screen, capsys: Any) -> None:
+    screen.tell(told("ok"))
+    assert capsys.readouterr().out == "  0 ok\n"
+
+
+def test_nothing_is_shown_while_a_person_is_asked(screen: Screen, capsys: Any) -> None:
+    screen.show(word("one"))
+    with screen.held():
+        before = capsys.readouterr().out
+        screen.show(word("two", "d"))
+        assert capsys.readouterr().out == ""
+    screen.settle()
+    assert before + capsys.readouterr().out == "one\ntwo\n"
+
+
+def test_in_a_pipe_a_text_that_is_void_is_never_shown(capsys: Any) -> None:
+    screen = Screen(terminal=False)
+    screen.show(word("half"))
+    screen.show(Reset(id="s.2", mode="messages", call="c"))
+    screen.show(word("whole"))
+    screen.finish("")
+    assert capsys.readouterr().out == "whole\n"
