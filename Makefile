@@ -10,10 +10,11 @@ PYTEST := $(BIN)/python -m pytest
 # Two at a time: each has servers and processes of its own. JOBS=0 runs one after the other.
 JOBS ?= 2
 
-.PHONY: help demo test check unit integration e2e conformance clean setup
+.PHONY: help demo gallery test check unit integration e2e conformance clean setup
 
 help:
 	@echo "make demo    watch an agent lose its worker and still send exactly one e-mail"
+	@echo "make gallery ten shapes of LangGraph, ready to try: Temporal, its UI, a worker, no key"
 	@echo "make test    run every test against real servers"
 	@echo "make conformance  run what LangGraph can do on both, write docs/reference/langgraph.md"
 	@echo "make check   lint, types, import rules, architecture"
@@ -34,6 +35,11 @@ $(READY): pyproject.toml constraints.txt
 # Without a terminal nobody can be asked, so the demo approves by itself.
 demo: $(READY)
 	@$(BIN)/perdure demo $(if $(DEMO),$(DEMO),$$(test -t 0 || echo --yes))
+
+# With a key in the environment the model is the real one.
+gallery: $(READY)
+	@cd examples/gallery && PATH="$(CURDIR)/$(BIN):$$PATH" && \
+	  if [ -n "$${ANTHROPIC_API_KEY:-}" ]; then perdure dev; else python -m offline perdure dev; fi
 
 test: $(READY)
 	@$(PYTEST) -n $(JOBS) --dist loadfile tests

@@ -229,8 +229,16 @@ def messages_in(update: Json) -> Iterator[JsonObject]:
 
 
 def last_words(result: Json) -> str:
-    """Return the text of the last message of a result; empty if there is none."""
+    """Return the last that was said since the person spoke; empty if there is nothing.
+
+    A human message with a name is an agent's report to another one.
+    """
     for message in reversed(list(messages_in({"result": result}))):
-        if message.get("$") in _SPEAKERS:
-            return text_of(message)
+        kind, name = message.get("$"), message.get("name")
+        if kind == "human" and not name:
+            break
+        if kind == "human" or kind in _SPEAKERS:
+            text = text_of(message)
+            if text:
+                return text
     return ""
