@@ -1,6 +1,6 @@
 """The activities: carry out one model call or one tool call that a run asks for."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 from typing import cast
@@ -53,7 +53,9 @@ class Activities:
         notify: Notify | None = None,
         sink: StreamSink | None = None,
         memory: Memory | None = None,
+        servers: Callable[[ToolCall], BaseTool] | None = None,
     ) -> None:
+        self._servers = servers
         self._memory = memory
         self._sink = sink
         self._declared = declared
@@ -132,7 +134,7 @@ class Activities:
         subject = f"tool {call.tool!r}"
         token = KEY.set(call.key)
         try:
-            tool = cast("BaseTool", self._find("tool", call.tool).build())
+            tool = self._tool(call)
             async with heartbeats():
                 outcome = await perform(
                     tool,
@@ -150,6 +152,11 @@ class Activities:
         finally:
             KEY.reset(token)
         return self._carry(outcome.to_json(), what=f"the result of {subject}")
+
+    def _tool(self, call: ToolCall) -> BaseTool:
+        if call.server is not None and self._servers is not None:
+            return self._servers(call)
+        return cast("BaseTool", self._find("tool", call.tool).build())
 
     def _failure(
         self, error: Exception, verdict: Verdict, code: str, subject: str

@@ -19,6 +19,7 @@ from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner
 
 from perdure.activity import interrupting
 from perdure.activity.calls import Activities
+from perdure.activity.mcptools import ToolServers
 from perdure.activity.memory import MemoryActivities
 from perdure.activity.nodes import NodeActivities
 from perdure.activity.pacing import Pacer
@@ -87,6 +88,7 @@ class Plugin(SimplePlugin):
         self._ready = False
         if sink is not None:
             agents.sink = sink
+        servers = self._servers = ToolServers(declared=agents.declared, codec=agents.codec)
         activities = Activities(
             declared=agents.declared,
             codec=agents.codec,
@@ -94,6 +96,7 @@ class Plugin(SimplePlugin):
             notify=notify,
             sink=agents.sink,
             memory=agents.places.store,
+            servers=servers.tool,
         )
         memory = MemoryActivities(store=agents.places.store, codec=agents.codec)
         threads = ThreadActivities(threads=agents.places.threads, codec=agents.codec)
@@ -108,6 +111,7 @@ class Plugin(SimplePlugin):
             activities=[
                 activities.model,
                 activities.tool,
+                servers.tools,
                 nodes.node,
                 memory.store,
                 threads.load,
@@ -138,7 +142,7 @@ class Plugin(SimplePlugin):
         if self._agents.sink is not None:
             self._agents.sink.open()
         try:
-            async with self._agents.places.serving():
+            async with self._agents.places.serving(), self._servers.serving():
                 await super().run_worker(worker, next)
         finally:
             await asyncio.to_thread(evict, worker)

@@ -34,6 +34,7 @@ from perdure.core.names import MODEL_ACTIVITY, TOOL_ACTIVITY
 from perdure.core.options import MODEL_OPTIONS, TOOL_OPTIONS, CallOptions, Retry
 from perdure.core.scenes import RUNTIME, SCRATCHPAD, Outcome, Scene
 from perdure.core.summaries import model_summary, tool_summary
+from perdure.core.toolservers import ServerTool
 from perdure.errors import (
     CallFailed,
     EffectUnknown,
@@ -177,7 +178,14 @@ async def _call_once(
     wanted = "custom" in run.start.stream and scene is not None
     live = run.outlet.live_tool(configurable()) if wanted else None
     packed = pack_tool_call(
-        run.host.codec, tool=name, args=args, call_id=call_id, key=key, scene=scene, live=live
+        run.host.codec,
+        tool=name,
+        args=args,
+        call_id=call_id,
+        key=key,
+        scene=scene,
+        live=live,
+        server=declared.terms if isinstance(declared.terms, ServerTool) else None,
     )
     if declared.effect and (done := run.ledger.take(name, packed["args"])) is not None:
         return Outcome(value=Outcome.from_json(done.result).value)
