@@ -93,6 +93,20 @@ async def stall(flag: str) -> str:
     return "never"
 
 
+def die(flag: str) -> str:
+    """Die in the middle of the first call."""
+    if not Path(flag).exists():
+        Path(flag).touch()
+        os._exit(1)
+    return "answered"
+
+
+async def die_later(flag: str) -> str:
+    """Answer, and die a moment later."""
+    asyncio.get_running_loop().call_later(0.05, os._exit, 1)
+    return "answered"
+
+
 async def slow(seconds: float) -> str:
     """Take some time."""
     await asyncio.sleep(seconds)
