@@ -29,6 +29,7 @@ from perdure.core.jsons import Json, Raw
 from perdure.core.names import MODEL_ACTIVITY, TOOL_ACTIVITY
 from perdure.core.options import LLM_RETRY, TOOL_RETRY, Retry
 from perdure.core.ports import Codec, Notify
+from perdure.core.toolservers import ServerTool
 from perdure.core.verdicts import Verdict, no_sooner
 from perdure.core.wire import PAYLOAD_LIMIT, ModelCall, ModelReply, ToolCall
 from perdure.errors import (
@@ -92,6 +93,7 @@ class Activities:
                 faults=faults,
                 usage=usage,
                 chunks=listeners.chunks(self._codec, what),
+                servers=self._served(message),
             ).to_json(),
             what=what,
         )
@@ -152,6 +154,10 @@ class Activities:
         finally:
             KEY.reset(token)
         return self._carry(outcome.to_json(), what=f"the result of {subject}")
+
+    def _served(self, message: AIMessage) -> dict[str, ServerTool]:
+        found = {c["name"]: self._declared.find("tool", c["name"]) for c in message.tool_calls}
+        return {n: e.terms for n, e in found.items() if e and isinstance(e.terms, ServerTool)}
 
     def _tool(self, call: ToolCall) -> BaseTool:
         if call.server is not None and self._servers is not None:

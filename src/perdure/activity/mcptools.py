@@ -109,6 +109,10 @@ class ToolServers:
         made = convert_mcp_tool_to_langchain_tool(
             cast("ClientSession", caller), bare, server_name=at.server
         )
+        own = self._declared.find("tool", call.tool)
+        if own is not None and own.terms == at and isinstance(own.part, BaseTool):
+            # What the app set on the adapters' tool stays, such as what it does with errors.
+            return own.part.model_copy(update={"coroutine": cast("Raw", made).coroutine})
         return made.model_copy(update={"name": call.tool})
 
     def _find(self, name: str) -> Declaration:
@@ -215,11 +219,10 @@ def _failed(text: str) -> "CallToolResult":
 
 
 def _card(tool: BaseTool) -> ToolCard:
-    schema = cast("Raw", tool.args_schema)
     return ToolCard(
         name=tool.name,
         description=tool.description,
-        schema={"type": "object", "properties": {}, **schema},
+        schema=cast("dict[str, Json]", tool.args_schema),
         metadata=tool.metadata or {},
     )
 

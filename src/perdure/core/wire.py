@@ -274,6 +274,9 @@ class ModelReply:
     usage: Mapping[str, Json] = field(default_factory=dict[str, Json])
     chunks: tuple[Json, ...] = ()
     """The chunks in which the message came, if the call asked for them."""
+    servers: Mapping[str, ServerTool] = field(default_factory=dict[str, ServerTool])
+    """Of the called tools, those that MCP servers have, as this worker's graphs know them.
+    Recorded, since another worker's graphs may have been built when a server listed others."""
 
     def to_json(self) -> JsonObject:
         """Write the reply as JSON."""
@@ -284,6 +287,8 @@ class ModelReply:
             data["usage"] = dict(self.usage)
         if self.chunks:
             data["chunks"] = list(self.chunks)
+        if self.servers:
+            data["mcp"] = {name: tool.to_json() for name, tool in self.servers.items()}
         return data
 
     @classmethod
@@ -304,6 +309,7 @@ class ModelReply:
             faults=tuple(as_object(f, what="a fault") for f in faults),
             usage=_part(data, "usage"),
             chunks=tuple(chunks) if isinstance(chunks, list) else (),
+            servers={n: ServerTool.from_json(one) for n, one in _part(data, "mcp").items()},
         )
 
 

@@ -33,7 +33,16 @@ from perdure.worker.agents import Agents
 from perdure.worker.discover import discover
 from perdure.worker.kin import check_agent_tools, store_of
 from perdure.worker.scan import Guard, scan
-from perdure.workflow import bridge, chance, hooks, intercept, nodebinding, redirects
+from perdure.workflow import (
+    bridge,
+    chance,
+    hooks,
+    intercept,
+    mcpclients,
+    nodebinding,
+    redirects,
+    toolnodes,
+)
 from perdure.workflow.agent import AgentWorkflow
 from perdure.workflow.loop import LendHost, Runner
 from perdure.workflow.privates import evict, install
@@ -180,6 +189,8 @@ class Plugin(SimplePlugin):
         self._agents.build()
         discover(self._agents)
         hooks.install()
+        toolnodes.install()
+        mcpclients.install()
         chance.install()
         nodebinding.install()
         scan(self._agents, guard=self._guard)

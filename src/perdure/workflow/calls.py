@@ -105,6 +105,7 @@ async def call_model(
             raise_as_raised(run, failed(_explain(f"model {name!r}", error, limits)), error)
         message, reply = unpack_model_reply(run.host.codec, raw)
         run.add_usage(reply.usage)
+        run.tool_lists.called.update(reply.servers)
         faults = reply.faults
         if not faults:
             if live is not None and message.id:

@@ -1,15 +1,9 @@
 """`perdure.mcp`: the tools of MCP servers, listed once per run, each call one activity."""
 
-# pyright: reportPrivateUsage=false
-# `_run` is the hook that LangChain documents for subclasses of its tools.
-
 import asyncio
-from collections.abc import Awaitable, Callable, Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from datetime import timedelta
-from importlib import import_module
 from importlib.util import find_spec
-from inspect import isawaitable
 from typing import ClassVar, cast
 
 from langchain.agents.middleware import (
@@ -22,30 +16,23 @@ from langchain_core.messages import AIMessage, ToolMessage
 from langchain_core.tools import BaseTool
 from langgraph.prebuilt.tool_node import ToolCallRequest
 from langgraph.types import Command
-from pydantic import Field
-from temporalio import workflow
-from temporalio.exceptions import ActivityError, ApplicationError, is_cancelled_exception
 
 from perdure.core.approvals import Approve
 from perdure.core.declared import DECLARED, Declaration
-from perdure.core.jsons import Json, JsonObject, Raw, as_object, shorten
-from perdure.core.names import TOOL_LIST_ACTIVITY
-from perdure.core.options import TOOL_OPTIONS, Override, Retry
+from perdure.core.jsons import Raw, shorten
+from perdure.core.options import Override, Retry
 from perdure.core.toolservers import (
-    ServerTool,
     ToolCard,
     check_connection,
     check_known,
     identity_of_connection,
     name_tools,
 )
-from perdure.errors import BadOption, MissingExtra, NameTaken, ToolServerFailed, UnknownTool
-from perdure.workflow.calls import retry_policy
-from perdure.workflow.current import Run, find_run
-from perdure.workflow.tool import InterceptedTool
+from perdure.errors import BadOption, MissingExtra, NameTaken
+from perdure.workflow.current import find_run
+from perdure.workflow.mcplisting import list_in_run, list_outside
+from perdure.workflow.mcptool import ADAPTERS, Terms, make_tool
 
-_ADAPTERS = "langchain_mcp_adapters"
-_ASYNC_ONLY = "outside of a run an MCP tool is called by ainvoke()"
 Connection = Mapping[str, Raw] | Callable[[], Raw]
 Answer = ModelResponse[Raw] | AIMessage | ExtendedModelResponse[Raw]
 
@@ -78,7 +65,7 @@ def mcp(
         BadOption: A connection or an option cannot work.
         NameTaken: Another server has that name.
     """
-    if find_spec(_ADAPTERS) is None:
+    if find_spec(ADAPTERS) is None:
         raise MissingExtra("perdure.mcp() needs LangChain's adapters: pip install 'perdure[mcp]'")
     if not isinstance(cast("Raw", servers), Mapping) or not servers:
         raise BadOption('servers: write {"name": {"transport": ...}}, one or more')
@@ -92,17 +79,6 @@ def mcp(
         approve=dict(approve or {}),
     )
     return McpServers(tuple(_declare(name, one, terms) for name, one in servers.items()), terms)
-
-
-@dataclass(frozen=True, kw_only=True)
-class Terms:
-    """What the author said of a group of servers."""
-
-    prefix: bool
-    override: Override
-    effect: tuple[str, ...]
-    idempotent: bool
-    approve: Mapping[str, Approve]
 
 
 def _declare(name: str, connection: Connection, terms: Terms) -> Declaration:
@@ -122,15 +98,6 @@ def _declare(name: str, connection: Connection, terms: Terms) -> Declaration:
             override=terms.override,
         )
     )
-
-
-class McpTool(InterceptedTool, BaseTool):
-    """One tool of a server; inside a run each call is an activity, outside a session of its own."""
-
-    perdure_declared: Declaration = Field(exclude=True, repr=False)  # pyright: ignore[reportIncompatibleVariableOverride]
-
-    def _run(self, *args: Raw, **kwargs: Raw) -> Raw:
-        raise NotImplementedError(_ASYNC_ONLY)
 
 
 class McpServers(AgentMiddleware[Raw, Raw, Raw]):
@@ -160,14 +127,13 @@ class McpServers(AgentMiddleware[Raw, Raw, Raw]):
             BadOption: `effect` or `approve` names a tool that no server has.
         """
         run = find_run()
-        if run is not None and self.name in run.tool_lists.made:
-            return list(run.tool_lists.made[self.name])
-        ask = _ask_outside if run is None else _Asking(run)
-        lists = await asyncio.gather(*(ask(entry) for entry in self._declared))
-        made = self._make(dict(zip((e.name for e in self._declared), lists, strict=True)))
-        if run is not None:
-            run.tool_lists.made[self.name] = made
-        return list(made)
+        if run is None:
+            return self._make([await list_outside(entry) for entry in self._declared])
+        key = (self.name, self._terms.prefix)
+        if key not in run.tool_lists.made:
+            asked = (list_in_run(run, entry) for entry in self._declared)
+            run.tool_lists.made[key] = self._make(await asyncio.gather(*asked))
+        return list(run.tool_lists.made[key])
 
     async def awrap_model_call(
         self, request: ModelRequest[Raw], handler: Callable[[ModelRequest[Raw]], Awaitable[Answer]]
@@ -208,116 +174,15 @@ class McpServers(AgentMiddleware[Raw, Raw, Raw]):
             self._listed = await self.get_tools()
         return self._listed
 
-    def _make(self, lists: Mapping[str, tuple[ToolCard, ...]]) -> list[BaseTool]:
+    def _make(self, lists: Sequence[tuple[ToolCard, ...]]) -> list[BaseTool]:
         terms = self._terms
-        named = name_tools(lists, prefix=terms.prefix)
+        by_name = {e.name: cards for e, cards in zip(self._declared, lists, strict=True)}
+        named = name_tools(by_name, prefix=terms.prefix)
         names = [name for name, _, _ in named]
         check_known("effect", terms.effect, names)
         check_known("approve", terms.approve, names)
-        return [self._tool(name, at, card) for name, at, card in named]
-
-    def _tool(self, name: str, at: ServerTool, card: ToolCard) -> BaseTool:
-        terms = self._terms
-        server = next(e for e in self._declared if e.name == at.server)
-        entry = Declaration(
-            kind="tool",
-            name=name,
-            identity=at,
-            build=lambda: _Outside(name=name, description="", at=at, server=server),
-            override=terms.override,
-            effect=name in terms.effect,
-            idempotent=terms.idempotent,
-            approve=terms.approve.get(name),
-            where="activity",
-            terms=at,
-        )
-        return McpTool(
-            name=name,
-            description=card.description,
-            args_schema=dict(card.schema),
-            metadata=dict(card.metadata) or None,
-            response_format="content_and_artifact",
-            perdure_declared=entry,
-        )
-
-
-@dataclass(frozen=True)
-class _Asking:
-    """Asks a server in a run, the first time only."""
-
-    run: Run
-
-    async def __call__(self, entry: Declaration) -> tuple[ToolCard, ...]:
-        lists = self.run.tool_lists
-        async with lists.lock(entry.name):
-            if entry.name not in lists.cards:
-                lists.cards[entry.name] = await _list(self.run, entry)
-        return lists.cards[entry.name]
-
-
-async def _list(run: Run, entry: Declaration) -> tuple[ToolCard, ...]:
-    limits = run.start.tool_override("*").apply(entry.override.apply(TOOL_OPTIONS))
-    question: JsonObject = {"server": entry.name}
-    try:
-        answer: Raw = await workflow.execute_activity(
-            TOOL_LIST_ACTIVITY,
-            question,
-            start_to_close_timeout=limits.timeout,
-            heartbeat_timeout=limits.heartbeat,
-            retry_policy=retry_policy(limits.retry),
-            summary=f"mcp: list the tools of {shorten(entry.name, 100)}",
-        )
-    except ActivityError as error:
-        if is_cancelled_exception(error):
-            raise
-        cause = error.cause
-        told = cause.message if isinstance(cause, ApplicationError) else str(cause or error)
-        known = isinstance(cause, ApplicationError) and cause.type == UnknownTool.code
-        kind = UnknownTool if known else ToolServerFailed
-        raise kind(f"MCP server {entry.name!r}: {told}") from error
-    listed = cast("list[Json]", as_object(answer, what="a list of tools").get("tools") or [])
-    return tuple(ToolCard.from_json(one) for one in listed)
-
-
-async def _ask_outside(entry: Declaration) -> tuple[ToolCard, ...]:
-    """Ask a server where no run goes on, as the adapters do: in a session for this alone."""
-    connection = await _connection(entry.build())
-    load = import_module(f"{_ADAPTERS}.tools").load_mcp_tools
-    tools = cast("list[BaseTool]", await load(None, connection=connection, server_name=entry.name))
-    return tuple(
-        ToolCard(
-            name=tool.name,
-            description=tool.description,
-            schema=cast("dict[str, Json]", tool.args_schema),
-            metadata=tool.metadata or {},
-        )
-        for tool in tools
-    )
-
-
-class _Outside(BaseTool):
-    """Calls a tool where no run goes on, as the adapters do: in a session for this alone."""
-
-    at: ServerTool
-    server: Declaration
-
-    async def arun(self, tool_input: Raw, *args: Raw, **kwargs: Raw) -> Raw:
-        """Call the tool."""
-        convert = import_module(f"{_ADAPTERS}.tools").convert_mcp_tool_to_langchain_tool
-        schema: JsonObject = {"type": "object", "properties": {}}
-        bare = import_module("mcp.types").Tool(name=self.at.tool, inputSchema=schema)
-        connection = await _connection(self.server.build())
-        made = convert(None, bare, connection=connection, server_name=self.at.server)
-        own = cast("BaseTool", made.model_copy(update={"name": self.name}))
-        return await own.arun(tool_input, *args, **kwargs)
-
-    def _run(self, *args: Raw, **kwargs: Raw) -> Raw:
-        raise NotImplementedError(_ASYNC_ONLY)
-
-
-async def _connection(given: Raw) -> Raw:
-    made = given() if callable(given) else given
-    return await made if isawaitable(made) else made
+        servers = {entry.name: entry for entry in self._declared}
+        return [make_tool(name, at, card, terms, servers[at.server]) for name, at, card in named]
 
 
 def _name_of(tool: Raw) -> str:
@@ -326,7 +191,7 @@ def _name_of(tool: Raw) -> str:
 
 
 def _is_same(held: Raw, tool: BaseTool) -> bool:
-    entry = getattr(held, "perdure_declared", None)
+    entry = cast("object", getattr(held, "perdure_declared", None))
     return (
         isinstance(entry, Declaration)
         and entry.identity == cast("Raw", tool).perdure_declared.identity

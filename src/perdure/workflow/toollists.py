@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 
 from langchain_core.tools import BaseTool
 
-from perdure.core.toolservers import ToolCard
+from perdure.core.toolservers import ServerTool, ToolCard
 
 
 @dataclass
@@ -15,7 +15,12 @@ class ToolLists:
     cards: dict[str, tuple[ToolCard, ...]] = field(default_factory=dict[str, tuple[ToolCard, ...]])
     locks: dict[str, asyncio.Lock] = field(default_factory=dict[str, asyncio.Lock])
     """One for each server, so that nodes side by side ask once."""
-    made: dict[str, list[BaseTool]] = field(default_factory=dict[str, list[BaseTool]])
+    made: dict[tuple[str, bool], list[BaseTool]] = field(
+        default_factory=dict[tuple[str, bool], list[BaseTool]]
+    )
+    """By the names of a group, and whether its tools are named with a prefix."""
+    called: dict[str, ServerTool] = field(default_factory=dict[str, ServerTool])
+    """Tools of servers that a model called and that are part of the app's graphs."""
 
     def lock(self, server: str) -> asyncio.Lock:
         """Return the lock of one server."""
