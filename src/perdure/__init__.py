@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from perdure.worker.plugin import Plugin
     from perdure.workflow.agenttool import agent_tool
     from perdure.workflow.asking import ask
+    from perdure.workflow.mcp import mcp
     from perdure.workflow.model import model
     from perdure.workflow.nodes import node
     from perdure.workflow.tool import tool
@@ -28,6 +29,7 @@ _ROOMS = {
     "Plugin": "perdure.worker.plugin",
     "ask": "perdure.workflow.asking",
     "effect_key": "perdure.activity.effects",
+    "mcp": "perdure.workflow.mcp",
     "model": "perdure.workflow.model",
     "tool": "perdure.workflow.tool",
     "agent_tool": "perdure.workflow.agenttool",
@@ -55,6 +57,7 @@ __all__ = [
     "agent_tool",
     "ask",
     "effect_key",
+    "mcp",
     "model",
     "node",
     "tool",

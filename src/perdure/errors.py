@@ -24,6 +24,7 @@ PerdureError
 ├── CallFailed                  a provider or a tool failed for good
 │   ├── ModelFailed
 │   ├── ToolFailed
+│   ├── ToolServerFailed        an MCP server could not be asked for its tools
 │   ├── NodeFailed              a node of the graph raised
 │   └── StorageFailed           long-term memory or a thread could not be read or written
 ├── ModelMistake                the model kept answering what cannot be used
@@ -192,6 +193,12 @@ class ToolFailed(CallFailed):
     """A tool call failed for good."""
 
     code = "tool_failed"
+
+
+class ToolServerFailed(CallFailed):
+    """An MCP server could not be asked for its tools."""
+
+    code = "tool_server_failed"
 
 
 class NodeFailed(CallFailed):

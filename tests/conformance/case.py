@@ -20,6 +20,7 @@ AREAS = (
     "State and history",
     "Node activities",
     "Sub-agents",
+    "MCP tools",
     "Unmodified objects",
     "Threads",
     "Values",

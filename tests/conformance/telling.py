@@ -15,6 +15,7 @@ from pydantic import BaseModel
 _DRAWN = re.compile(
     r"^(run-|lc_run-*|call_)?-?[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}"
 )
+_DRAWN_BLOCK = re.compile(r"^lc_[0-9a-f]{8}-[0-9a-f-]{27}$")
 _ADDRESS = re.compile(r" at 0x[0-9a-f]+")
 
 
@@ -95,6 +96,9 @@ def _message(message: BaseMessage, *, ordered: bool) -> Any:
             told[key] = tell(item, ordered=ordered)
     if isinstance(told.get("id"), str) and _DRAWN.match(told["id"]):
         told["id"] = "<drawn>"
+    for block in told["content"] if isinstance(told.get("content"), list) else ():
+        if isinstance(block, dict) and _DRAWN_BLOCK.match(str(block.get("id"))):
+            block["id"] = "<drawn>"
     return {f"<{type(message).__name__}>": told}
 
 

@@ -1,6 +1,6 @@
 """The activities: carry out one model call or one tool call that a run asks for."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 from typing import cast
@@ -29,6 +29,7 @@ from perdure.core.jsons import Json, Raw
 from perdure.core.names import MODEL_ACTIVITY, TOOL_ACTIVITY
 from perdure.core.options import LLM_RETRY, TOOL_RETRY, Retry
 from perdure.core.ports import Codec, Notify
+from perdure.core.toolservers import ServerTool
 from perdure.core.verdicts import Verdict, no_sooner
 from perdure.core.wire import PAYLOAD_LIMIT, ModelCall, ModelReply, ToolCall
 from perdure.errors import (
@@ -53,7 +54,9 @@ class Activities:
         notify: Notify | None = None,
         sink: StreamSink | None = None,
         memory: Memory | None = None,
+        servers: Callable[[ToolCall], BaseTool] | None = None,
     ) -> None:
+        self._servers = servers
         self._memory = memory
         self._sink = sink
         self._declared = declared
@@ -90,6 +93,7 @@ class Activities:
                 faults=faults,
                 usage=usage,
                 chunks=listeners.chunks(self._codec, what),
+                servers=self._served(message),
             ).to_json(),
             what=what,
         )
@@ -132,7 +136,7 @@ class Activities:
         subject = f"tool {call.tool!r}"
         token = KEY.set(call.key)
         try:
-            tool = cast("BaseTool", self._find("tool", call.tool).build())
+            tool = self._tool(call)
             async with heartbeats():
                 outcome = await perform(
                     tool,
@@ -150,6 +154,15 @@ class Activities:
         finally:
             KEY.reset(token)
         return self._carry(outcome.to_json(), what=f"the result of {subject}")
+
+    def _served(self, message: AIMessage) -> dict[str, ServerTool]:
+        found = {c["name"]: self._declared.find("tool", c["name"]) for c in message.tool_calls}
+        return {n: e.terms for n, e in found.items() if e and isinstance(e.terms, ServerTool)}
+
+    def _tool(self, call: ToolCall) -> BaseTool:
+        if call.server is not None and self._servers is not None:
+            return self._servers(call)
+        return cast("BaseTool", self._find("tool", call.tool).build())
 
     def _failure(
         self, error: Exception, verdict: Verdict, code: str, subject: str

@@ -13,7 +13,7 @@ from perdure.core.approvals import Approve
 from perdure.core.options import KEEP, Override
 from perdure.errors import NameTaken
 
-Kind = Literal["model", "tool", "node", "agent", "agent_tool"]
+Kind = Literal["model", "tool", "node", "agent", "agent_tool", "mcp"]
 Where = Literal["activity", "workflow"]
 
 
@@ -34,7 +34,8 @@ class Declaration:
     where: Where | None = None
     """Where a tool's body runs; None lets its code decide."""
     terms: object = None
-    """What only this kind of declaration knows: `perdure.core.nodes.NodeTerms`."""
+    """What only this kind of declaration knows: `perdure.core.nodes.NodeTerms`,
+    or `perdure.core.toolservers.ServerTool` of a tool that a server carries out."""
     part: object | None = None
     """The real object, where one is at hand without building it."""
 

@@ -6,6 +6,7 @@ MODEL_ACTIVITY = "perdure.model"
 TOOL_ACTIVITY = "perdure.tool"
 NODE_ACTIVITY = "perdure.node"
 STORE_ACTIVITY = "perdure.store"
+TOOL_LIST_ACTIVITY = "perdure.mcp.tools"
 LOAD_THREAD_ACTIVITY = "perdure.thread.load"
 SAVE_THREAD_ACTIVITY = "perdure.thread.save"
 

@@ -11,6 +11,7 @@ from typing import Literal, cast
 from perdure.core.frames import Live
 from perdure.core.jsons import Json, JsonObject, Raw, as_object, shorten
 from perdure.core.options import KEEP, Override, override_from
+from perdure.core.toolservers import ServerTool
 from perdure.errors import BadInput
 
 OnPause = Literal["wait", "return"]
@@ -273,6 +274,9 @@ class ModelReply:
     usage: Mapping[str, Json] = field(default_factory=dict[str, Json])
     chunks: tuple[Json, ...] = ()
     """The chunks in which the message came, if the call asked for them."""
+    servers: Mapping[str, ServerTool] = field(default_factory=dict[str, ServerTool])
+    """Of the called tools, those that MCP servers have, as this worker's graphs know them.
+    Recorded, since another worker's graphs may have been built when a server listed others."""
 
     def to_json(self) -> JsonObject:
         """Write the reply as JSON."""
@@ -283,6 +287,8 @@ class ModelReply:
             data["usage"] = dict(self.usage)
         if self.chunks:
             data["chunks"] = list(self.chunks)
+        if self.servers:
+            data["mcp"] = {name: tool.to_json() for name, tool in self.servers.items()}
         return data
 
     @classmethod
@@ -303,6 +309,7 @@ class ModelReply:
             faults=tuple(as_object(f, what="a fault") for f in faults),
             usage=_part(data, "usage"),
             chunks=tuple(chunks) if isinstance(chunks, list) else (),
+            servers={n: ServerTool.from_json(one) for n, one in _part(data, "mcp").items()},
         )
 
 
@@ -320,10 +327,14 @@ class ToolCall:
     """What surrounds the call (`perdure.core.scenes.Scene`), if a graph does."""
     live: Live | None = None
     """Tell what the tool writes to its stream as it comes."""
+    server: ServerTool | None = None
+    """The MCP server that has the tool; None for a tool of the app."""
 
     def to_json(self) -> JsonObject:
         """Write the call as JSON."""
         data: JsonObject = {"tool": self.tool, "args": self.args}
+        if self.server is not None:
+            data["mcp"] = self.server.to_json()
         if self.call_id is not None:
             data["call_id"] = self.call_id
         if self.key is not None:
@@ -351,6 +362,7 @@ class ToolCall:
             key=None if key is None else str(key),
             scene=None if data.get("scene") is None else as_object(data["scene"], what="a scene"),
             live=Live.from_json(data.get("live")),
+            server=None if data.get("mcp") is None else ServerTool.from_json(data["mcp"]),
         )
 
 

@@ -28,6 +28,7 @@ from perdure.core.recipes import PROVIDERS
 from perdure.worker.agents import Agents
 from perdure.worker.scan import is_app
 from perdure.workflow.found import Found, Part
+from perdure.workflow.mcpclients import is_client
 
 _FOLLOWED = (Runnable, BaseTool, AgentMiddleware, PregelProtocol)
 _PLAIN = (str, int, float, bytes, type(None))
@@ -53,6 +54,8 @@ def discover(agents: Agents) -> None:
     if walk.has_seen(init_chat_model):
         _warm_up()
     found.add(walk.parts)
+    for client in walk.clients:
+        found.clients.add(agents.declared, client)
 
 
 def reachable(agents: Agents) -> list[Part]:
@@ -82,6 +85,7 @@ class _Walk:
 
     def __init__(self) -> None:
         self.parts: list[Part] = []
+        self.clients: list[Raw] = []
         self._seen: dict[int, Raw] = {}
         """By id; the object is held, so that no other gets its id while the walk goes on."""
 
@@ -101,6 +105,8 @@ class _Walk:
             self._seen[id(thing)] = thing
             if _is(thing, (BaseChatModel, BaseTool)):
                 self.parts.append(thing)
+            elif is_client(thing):
+                self.clients.append(thing)
             queue.extend(_next(thing))
 
 

@@ -19,6 +19,7 @@ from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner
 
 from perdure.activity import interrupting
 from perdure.activity.calls import Activities
+from perdure.activity.mcptools import ToolServers
 from perdure.activity.memory import MemoryActivities
 from perdure.activity.nodes import NodeActivities
 from perdure.activity.pacing import Pacer
@@ -33,7 +34,17 @@ from perdure.worker.discover import discover
 from perdure.worker.keyorder import KeepOrder
 from perdure.worker.kin import check_agent_tools, store_of
 from perdure.worker.scan import Guard, scan
-from perdure.workflow import bridge, chance, hooks, intercept, nodebinding, ordering, redirects
+from perdure.workflow import (
+    bridge,
+    chance,
+    hooks,
+    intercept,
+    mcpclients,
+    nodebinding,
+    ordering,
+    redirects,
+    toolnodes,
+)
 from perdure.workflow.agent import AgentWorkflow
 from perdure.workflow.loop import LendHost, Runner
 from perdure.workflow.privates import evict, install
@@ -88,6 +99,7 @@ class Plugin(SimplePlugin):
         self._ready = False
         if sink is not None:
             agents.sink = sink
+        servers = self._servers = ToolServers(declared=agents.declared, codec=agents.codec)
         activities = Activities(
             declared=agents.declared,
             codec=agents.codec,
@@ -95,6 +107,7 @@ class Plugin(SimplePlugin):
             notify=notify,
             sink=agents.sink,
             memory=agents.places.store,
+            servers=servers.tool,
         )
         memory = MemoryActivities(store=agents.places.store, codec=agents.codec)
         threads = ThreadActivities(threads=agents.places.threads, codec=agents.codec)
@@ -109,6 +122,7 @@ class Plugin(SimplePlugin):
             activities=[
                 activities.model,
                 activities.tool,
+                servers.tools,
                 nodes.node,
                 memory.store,
                 threads.load,
@@ -139,7 +153,7 @@ class Plugin(SimplePlugin):
         if self._agents.sink is not None:
             self._agents.sink.open()
         try:
-            async with self._agents.places.serving():
+            async with self._agents.places.serving(), self._servers.serving():
                 await super().run_worker(worker, next)
         finally:
             await asyncio.to_thread(evict, worker)
@@ -177,6 +191,8 @@ class Plugin(SimplePlugin):
         self._agents.build()
         discover(self._agents)
         hooks.install()
+        toolnodes.install()
+        mcpclients.install()
         chance.install()
         ordering.install()
         nodebinding.install()

@@ -35,6 +35,7 @@ from perdure.core.options import MODEL_OPTIONS, TOOL_OPTIONS, CallOptions, Retry
 from perdure.core.replies import FOR_THE_GRAPH
 from perdure.core.scenes import RUNTIME, SCRATCHPAD, Outcome, Scene
 from perdure.core.summaries import model_summary, tool_summary
+from perdure.core.toolservers import ServerTool
 from perdure.errors import (
     CallFailed,
     EffectUnknown,
@@ -105,6 +106,7 @@ async def call_model(
             raise_as_raised(run, failed(_explain(f"model {name!r}", error, limits)), error)
         message, reply = unpack_model_reply(run.host.codec, raw)
         run.add_usage(reply.usage)
+        run.tool_lists.called.update(reply.servers)
         faults = reply.faults
         left = limits.repairs == 0 and all(f.get("kind") in FOR_THE_GRAPH for f in faults)
         if not faults or left:
@@ -179,7 +181,14 @@ async def _call_once(
     wanted = "custom" in run.start.stream and scene is not None
     live = run.outlet.live_tool(configurable()) if wanted else None
     packed = pack_tool_call(
-        run.host.codec, tool=name, args=args, call_id=call_id, key=key, scene=scene, live=live
+        run.host.codec,
+        tool=name,
+        args=args,
+        call_id=call_id,
+        key=key,
+        scene=scene,
+        live=live,
+        server=declared.terms if isinstance(declared.terms, ServerTool) else None,
     )
     if declared.effect and (done := run.ledger.take(name, packed["args"])) is not None:
         return Outcome(value=Outcome.from_json(done.result).value)

@@ -23,6 +23,7 @@ from perdure.workflow.outlet import Outlet
 from perdure.workflow.runcache import Results, RunCache
 from perdure.workflow.saver import Saver
 from perdure.workflow.taming import Tamed, tame
+from perdure.workflow.toollists import ToolLists
 
 _ATTRIBUTE = "perdure_run"
 
@@ -45,6 +46,7 @@ class Run:
     results: Results = field(default_factory=Results)
     family: Family = field(default_factory=Family)
     pauses: Pauses = field(default_factory=Pauses)
+    tool_lists: ToolLists = field(default_factory=ToolLists)
     places: dict[str, bool] = field(default_factory=dict[str, bool])
     """Whether a tool's body runs in the workflow, by its name."""
     turns: int = 0

@@ -13,8 +13,10 @@ from typing import cast
 from langchain_core.language_models import BaseChatModel
 from langchain_core.tools import BaseTool
 
+from perdure.core.adapters import declare_server
 from perdure.core.declared import Declaration, Kind, Table
 from perdure.core.recipes import SETTINGS, Recipe, provider_of, read_recipe
+from perdure.core.toolservers import ServerTool
 from perdure.errors import MissingExtra
 from perdure.workflow.marks import (
     digest_of,
@@ -24,6 +26,7 @@ from perdure.workflow.marks import (
     place_of,
     plain_settings,
 )
+from perdure.workflow.mcpclients import Clients
 from perdure.workflow.model import Intercepted, NamedModel, builder_of, twin
 from perdure.workflow.tool import InterceptedTool, twin_of_tool
 
@@ -36,6 +39,7 @@ class Found:
 
     table: Table
     """The app's own declarations; those made by hand are in its parent."""
+    clients: Clients = field(default_factory=Clients)
     _twins: dict[int, tuple[Part, Part]] = field(default_factory=dict[int, tuple[Part, Part]])
     """By identity, the part itself too, so that no other object gets its id."""
     _alike: dict[object, Part] = field(default_factory=dict[object, Part])
@@ -43,7 +47,9 @@ class Found:
 
     def add(self, parts: Iterable[Part]) -> None:
         """Name and declare what was found, in the order in which it was."""
+        parts = list(parts)
         self._by_hand()
+        self._note_listed(parts)
         new = [part for part in parts if id(part) not in self._twins and not is_twin(part)]
         self._add_models([part for part in new if isinstance(part, BaseChatModel)])
         self._add_tools([part for part in new if isinstance(part, BaseTool)])
@@ -93,6 +99,15 @@ class Found:
             if isinstance(part, Part):
                 self._keep(part, _twin_in_run(entry, part))
 
+    def _note_listed(self, parts: list[Part]) -> None:
+        """Know the tools of MCP servers that were listed before a graph was built."""
+        for part in parts:
+            entry = cast("object", getattr(part, "perdure_declared", None))
+            if not isinstance(entry, Declaration) or not isinstance(entry.terms, ServerTool):
+                continue
+            if self.table.find("tool", entry.name) is None:
+                self.table.add(entry)
+
     def _keep(self, part: Part, made: Part) -> None:
         self._twins[id(part)] = (part, made)
         self._alike.setdefault(_likeness(part), made)
@@ -134,8 +149,15 @@ class Found:
         while self.table.find(kind, chosen) is not None:
             number += 1
             chosen = f"{name}.{number}"
+        at = declare_server(self.table, part) if kind == "tool" else None
         entry = Declaration(
-            kind=kind, name=chosen, identity=("found", id(part)), build=lambda: part, part=part
+            kind=kind,
+            name=chosen,
+            identity=("found", id(part)),
+            build=lambda: part,
+            part=part,
+            terms=at,
+            where=None if at is None else "activity",
         )
         self._keep(part, _twin_in_run(self.table.add(entry), part))
 

@@ -64,11 +64,20 @@ def separate(
 
 def injected_into(tool: BaseTool) -> frozenset[str]:
     """Return the arguments that LangGraph fills in: fields of the schema that no model sees."""
-    schema, shown = tool.args_schema, tool.args
+    schema = tool.args_schema
     if schema is None or isinstance(schema, dict):
         return frozenset()
     known = cast("Mapping[str, Raw]", getattr(schema, "model_fields", {}))
+    shown = tool.args
     return frozenset(name for name in known if name not in shown)
+
+
+def arguments_of(tool: BaseTool) -> Mapping[str, Raw]:
+    """Return the arguments that a model sees; a JSON schema without any may say nothing of them."""
+    schema = tool.args_schema
+    if isinstance(schema, dict):
+        return cast("Mapping[str, Raw]", schema.get("properties") or {})
+    return tool.args
 
 
 def _state(

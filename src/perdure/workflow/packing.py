@@ -16,6 +16,7 @@ from perdure.core.jsons import Json, JsonObject, Raw
 from perdure.core.options import CallOptions
 from perdure.core.ports import Codec
 from perdure.core.scenes import Scene
+from perdure.core.toolservers import ServerTool
 from perdure.core.wire import PAYLOAD_LIMIT, ModelCall, ModelReply, ToolCall
 from perdure.errors import PayloadTooLarge, UsageError
 
@@ -78,6 +79,7 @@ def pack_tool_call(
     key: str | None,
     scene: Scene | None = None,
     live: Live | None = None,
+    server: ServerTool | None = None,
 ) -> JsonObject:
     """Pack one tool call.
 
@@ -92,6 +94,7 @@ def pack_tool_call(
         key=key,
         scene=None if scene is None else scene.to_json(),
         live=live,
+        server=server,
     ).to_json()
     fit(codec, packed, what=f"the call of tool {tool!r}")
     return packed

@@ -18,6 +18,7 @@ from langgraph.prebuilt import ToolRuntime
 from langgraph.pregel import Pregel
 from langgraph.types import interrupt
 
+from perdure.core.adapters import adapted
 from perdure.core.jsons import Raw
 
 RUNTIME_PARTS = frozenset(ToolRuntime.__dataclass_fields__)
@@ -43,6 +44,9 @@ def runs_in_workflow(tool: BaseTool, *, intercepted: bool) -> bool:
 
 def read_from(tool: BaseTool | None, argument: str) -> frozenset[str]:
     """Return the parts of its runtime that a tool reads; all, where that cannot be told."""
+    made = adapted(tool)
+    if made is not None and made.bare:
+        return frozenset()  # the adapters hand it to interceptors only
     parts: set[str] = set()
     functions = [] if tool is None else list(_functions(tool))
     if not functions:

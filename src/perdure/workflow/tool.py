@@ -16,6 +16,7 @@ from langchain_core.runnables import RunnableConfig
 from langchain_core.tools import BaseTool
 from langchain_core.tools import tool as make_tool
 
+from perdure.core.adapters import declare_server
 from perdure.core.approvals import Approve, Decision
 from perdure.core.declared import DECLARED, Declaration, Where
 from perdure.core.jsons import Json, JsonObject, Raw, shorten
@@ -27,6 +28,7 @@ from perdure.workflow.bridge import wait_for
 from perdure.workflow.calls import call_tool
 from perdure.workflow.current import Run, current_run
 from perdure.workflow.identity import identity_of, identity_of_call
+from perdure.workflow.injection import arguments_of
 from perdure.workflow.places import run_here, stays
 
 
@@ -90,6 +92,7 @@ def tool(
         raise BadOption(
             f"tool {chosen!r}: an effect runs as an activity; leave out where='workflow'"
         )
+    at = None if where == "workflow" else declare_server(DECLARED, inner)
     entry = Declaration(
         kind="tool",
         name=chosen,
@@ -99,7 +102,8 @@ def tool(
         effect=effect,
         idempotent=idempotent,
         approve=approve,
-        where=where,
+        where=where if at is None else "activity",
+        terms=at,
         part=inner,
     )
     return twin_of_tool(DECLARED.add(entry), inner)
@@ -201,7 +205,7 @@ def _edited(tool: BaseTool, tool_input: Raw, decision: Decision) -> Raw:
     if not isinstance(tool_input, dict):
         return dict(decision.args)
     given = cast("dict[str, Raw]", tool_input)
-    return {k: v for k, v in given.items() if k not in tool.args} | dict(decision.args)
+    return {k: v for k, v in given.items() if k not in arguments_of(tool)} | dict(decision.args)
 
 
 async def _approve(
@@ -231,8 +235,8 @@ def _value(entry: Declaration, tool: BaseTool, tool_input: str | dict[str, Raw])
 
 def _shown(tool: BaseTool, tool_input: str | dict[str, Raw]) -> dict[str, Json]:
     if not isinstance(tool_input, dict):
-        return {next(iter(tool.args), "input"): tool_input}
-    known = {*tool.args, _ONLY}
+        return {next(iter(arguments_of(tool)), "input"): tool_input}
+    known = {*arguments_of(tool), _ONLY}
     return {name: value for name, value in tool_input.items() if name in known}
 
 

@@ -234,10 +234,15 @@ class Lab:
 
     @asynccontextmanager
     async def worker(
-        self, agents: Agents, *, workflows: Sequence[type] = (), **plugin: Any
+        self,
+        agents: Agents,
+        *,
+        workflows: Sequence[type] = (),
+        queue: str | None = None,
+        **plugin: Any,
     ) -> AsyncGenerator[Runs]:
         """Run a worker; afterwards replay every run that was started on it."""
-        queue = f"queue-{uuid4().hex[:12]}"
+        queue = queue or f"queue-{uuid4().hex[:12]}"
         worker = Worker(
             self.client,
             task_queue=queue,
