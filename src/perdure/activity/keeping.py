@@ -5,6 +5,7 @@ from contextlib import asynccontextmanager
 
 from temporalio.exceptions import ApplicationError
 
+from perdure.activity.heartbeat import heartbeats
 from perdure.core.causes import words
 from perdure.errors import PerdureError, StorageFailed, Unavailable
 
@@ -20,12 +21,15 @@ _TOLD = (ValueError, TypeError, NotImplementedError)
 async def keeping(what: str) -> AsyncGenerator[None]:
     """Turn what a store or a saver raises into a failure that Temporal can judge.
 
+    Meanwhile heartbeats are sent: another worker takes over soon after this one died.
+
     Raises:
         ApplicationError: Its type is a code of `perdure.errors`; the first detail is the name
             of the class that was raised.
     """
     try:
-        yield
+        async with heartbeats():
+            yield
     except ApplicationError:
         raise
     except Exception as error:

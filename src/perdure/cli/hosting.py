@@ -55,6 +55,7 @@ async def connected(
             return
         agents = load_project(app)
         chosen = _choose(agent, agents.names, app)
+        agents.places.change(data=data)
         agents.sink = sink = writing_sink(stream, agents.sink, data / STREAM_FILE)
         if sink is not None:
             stack.callback(sink.close)

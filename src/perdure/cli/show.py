@@ -47,7 +47,12 @@ def _print(line: Timeline, inbox: Inbox) -> None:
     out(headline(line))
     if line.started is not None:
         out(f"started {clock(line.started)}")
-    out(f"input   {one_line(json.dumps(line.input, ensure_ascii=False), 400)}")
+    if line.thread is not None:
+        out(f"thread  {clean(line.thread)}")
+    if line.forked_from is None:
+        out(f"input   {one_line(json.dumps(line.input, ensure_ascii=False), 400)}")
+    else:
+        out(f"begins  {_origin(line)}")
     out("")
     if line.entries:
         write_table(TITLES, rows(line))
@@ -62,3 +67,11 @@ def _print(line: Timeline, inbox: Inbox) -> None:
     elif line.closed is not None:
         out(f"result  {clean(json.dumps(line.result, ensure_ascii=False))[:_LONGEST]}")
     out(totals(line))
+
+
+def _origin(line: Timeline) -> str:
+    """Say where a fork or a rewound run begins."""
+    step = "" if line.from_step is None else f" after step {line.from_step}"
+    if line.forked_from == line.run_id:
+        return f"again{step}: it was rewound"
+    return f"as a fork of {clean(str(line.forked_from))}{step}"

@@ -88,13 +88,18 @@ class _Reader:
             self._leave_behind()
         calls = [*self.calls.values(), *self.children.calls.values()]
         entries = [*calls, *self.happenings, *self.asked.entries()]
-        tenant = self.start.get("tenant")
+        held = self.start.get("seed")
+        seed = held if isinstance(held, dict) else {}
+        step = seed.get("step")
         return Timeline(
             run_id=run_id,
             agent=str(self.start.get("agent") or ""),
             status=self.status,
             input=self.start.get("input"),
-            tenant=None if tenant is None else str(tenant),
+            thread=_told(self.start.get("thread")),
+            forked_from=_told(seed.get("from")),
+            from_step=step if isinstance(step, int) else None,
+            tenant=_told(self.start.get("tenant")),
             options=self.start.get("options"),
             started=self.started,
             closed=self.closed,
@@ -276,6 +281,10 @@ class _Reader:
         if not event.user_metadata.HasField("summary"):
             return ""
         return str(self.decode(event.user_metadata.summary))
+
+
+def _told(value: Json) -> str | None:
+    return None if value is None else str(value)
 
 
 def _usage(reply: Json) -> tuple[int | None, int | None]:

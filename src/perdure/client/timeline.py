@@ -140,6 +140,11 @@ class Timeline:
     agent: str
     status: Status
     input: Json = None
+    thread: str | None = None
+    forked_from: str | None = None
+    """The run that this one goes on from; itself, if it was rewound."""
+    from_step: int | None = None
+    """The step of that run after which it begins."""
     tenant: str | None = None
     options: Json = None
     started: datetime | None = None
@@ -199,6 +204,9 @@ class Timeline:
             "closed": iso(self.closed),
             "seconds": self.seconds,
             "input": self.input,
+            "thread": self.thread,
+            "forked_from": self.forked_from,
+            "from_step": self.from_step,
             "result": self.result,
             "failure": _json(self.failure),
             "entries": [entry.to_json() for entry in self.entries],

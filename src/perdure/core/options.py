@@ -57,6 +57,8 @@ LLM_RETRY = Retry(initial=timedelta(seconds=1), maximum=timedelta(seconds=30), a
 TOOL_RETRY = Retry(initial=timedelta(seconds=2), maximum=timedelta(seconds=60), attempts=4)
 STORE_RETRY = Retry(initial=timedelta(seconds=1), maximum=timedelta(seconds=30), attempts=8)
 """Of long-term memory and threads: about two minutes in all."""
+STORE_HEARTBEAT = timedelta(seconds=10)
+"""A worker that dies while it keeps something is noticed after this time."""
 
 
 def _check_limits(timeout: Raw, heartbeat: Raw, retry: Raw, repairs: Raw) -> None:

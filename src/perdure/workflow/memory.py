@@ -21,7 +21,7 @@ from temporalio.exceptions import ActivityError, ApplicationError, is_cancelled_
 
 from perdure.core.jsons import Json, JsonObject, Raw, shorten
 from perdure.core.names import STORE_ACTIVITY
-from perdure.core.options import STORE_RETRY
+from perdure.core.options import STORE_HEARTBEAT, STORE_RETRY
 from perdure.core.ports import Codec
 from perdure.errors import StorageFailed
 from perdure.workflow import bridge
@@ -69,6 +69,7 @@ class Memory(BaseStore):
                 STORE_ACTIVITY,
                 request,
                 start_to_close_timeout=TIMEOUT,
+                heartbeat_timeout=STORE_HEARTBEAT,
                 retry_policy=retry_policy(STORE_RETRY),
                 summary=_summary(asked),
             )

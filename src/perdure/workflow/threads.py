@@ -13,7 +13,7 @@ from temporalio.exceptions import ActivityError, ApplicationError, is_cancelled_
 from perdure.core.causes import words
 from perdure.core.jsons import Json, JsonObject, Raw
 from perdure.core.names import LOAD_THREAD_ACTIVITY, SAVE_THREAD_ACTIVITY, TURN_SIGNAL
-from perdure.core.options import STORE_RETRY
+from perdure.core.options import STORE_HEARTBEAT, STORE_RETRY
 from perdure.core.wire import PAYLOAD_LIMIT, Checkpoints
 from perdure.errors import PerdureError, StorageFailed, UsageError
 from perdure.workflow.calls import retry_policy
@@ -203,6 +203,7 @@ async def _execute(activity: str, request: JsonObject, *, summary: str) -> Raw:
             activity,
             request,
             start_to_close_timeout=TIMEOUT,
+            heartbeat_timeout=STORE_HEARTBEAT,
             retry_policy=retry_policy(STORE_RETRY),
             summary=summary[:190],
         )

@@ -37,10 +37,10 @@ def failure(message="no", code="tool_failed", cause=None):
 class Story:
     """Builds a history; every event comes one second after the one before."""
 
-    def __init__(self, agent="support", given=None):
+    def __init__(self, agent="support", given=None, **more):
         self.events = []
         start = self._add("WORKFLOW_EXECUTION_STARTED")
-        value = {"agent": agent, "input": given or {"text": "hi"}, "tenant": "acme"}
+        value = {"agent": agent, "input": given or {"text": "hi"}, "tenant": "acme", **more}
         start.workflow_execution_started_event_attributes.input.CopyFrom(payloads(value))
 
     def _add(self, kind, summary=None):

@@ -20,6 +20,11 @@ def test_a_run_is_told_with_its_agent_input_and_tenant():
     assert (line.agent, line.input, line.tenant) == ("support", {"text": "hello"}, "acme")
 
 
+def test_a_fork_tells_where_it_begins():
+    line = Story(seed={"from": "run-0", "step": 3}, thread="t").line()
+    assert (line.forked_from, line.from_step, line.thread) == ("run-0", 3, "t")
+
+
 def test_a_run_without_an_end_is_running():
     assert Story().line().status == "running"
 
