@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from langchain.chat_models import init_chat_model
-from langchain_core.messages import HumanMessage
+from langchain_core.messages import AIMessage, HumanMessage
 from langchain_core.tools import tool
 from langgraph.graph import END, START, MessagesState, StateGraph
 from langgraph.prebuilt import ToolNode, tools_condition
@@ -68,8 +68,14 @@ async def answer(state: MessagesState) -> dict[str, Any]:
 
 
 def questions(state: MessagesState) -> list[str]:
-    """List the question, then its rewritings."""
-    return [one.text for one in state["messages"] if isinstance(one, HumanMessage)]
+    """List the question, then its rewritings: what was asked since the last answer."""
+    asked: list[str] = []
+    for one in state["messages"]:
+        if isinstance(one, AIMessage) and not one.tool_calls:
+            asked = []
+        elif isinstance(one, HumanMessage):
+            asked.append(one.text)
+    return asked
 
 
 builder = StateGraph(MessagesState)

@@ -231,7 +231,7 @@ def rewrite(prompt: Prompt) -> Answer:
 
 def answer_from_pages(prompt: Prompt) -> Answer:
     """Say the sentence that shares the most words with the question."""
-    question, _, pages = prompt.last.partition("\n\n")
+    question, _, pages = prompt.last.partition(": ")[2].partition("\n\n")
     asked = set(re.findall(r"\w+", f"{question} {_topic(question)}".lower())) - _SMALL
     sentences = re.findall(r"[A-Z][^.#\n]*\.", pages)
 

@@ -140,6 +140,5 @@ def _events(message: Event) -> Iterator[Event]:
             yield {"type": "content_block_delta", "index": index, "delta": delta}
         yield {"type": "content_block_stop", "index": index}
     stop = {"stop_reason": message["stop_reason"], "stop_sequence": None}
-    usage = {"output_tokens": message["usage"]["output_tokens"]}
-    yield {"type": "message_delta", "delta": stop, "usage": usage}
+    yield {"type": "message_delta", "delta": stop, "usage": message["usage"]}
     yield {"type": "message_stop"}

@@ -40,6 +40,8 @@ class Screen:
         self._open = ""
         """The call whose text the cursor stands behind."""
         self._asides: dict[int, str] = {}
+        self._told: set[tuple[str, str]] = set()
+        """Calls and results that were shown: a node may return the whole conversation."""
         self.spoken = False
         """Whether the run said anything."""
         self._waiting: list[Part | Reset] | None = None
@@ -71,8 +73,10 @@ class Screen:
             self._speak(event)
         elif event.mode == "updates":
             self.settle()
-            for row in told_by(event.data) if self._calls else ():
-                self._write(row)
+            for told in told_by(event.data) if self._calls else ():
+                if told not in self._told:
+                    self._told.add(told)
+                    self._write(told[1])
 
     def tell(self, change: Change) -> None:
         """Print what happened in the run when the text that is being said is over.
@@ -198,16 +202,20 @@ def _columns(char: str) -> int:
     return 2 if unicodedata.east_asian_width(char) in "WF" else 1
 
 
-def told_by(update: Json) -> Iterator[str]:
-    """Describe the tool calls and results of one part of `updates`, a line each."""
+def told_by(update: Json) -> Iterator[tuple[str, str]]:
+    """Describe the tool calls and results of one part of `updates`: id and line of each."""
     for message in messages_in(update):
         kind = message.get("$")
         calls = message.get("tool_calls")
         if kind in _SPEAKERS and isinstance(calls, list):
-            yield from (f"  → {_call(call)}" for call in calls if isinstance(call, dict))
+            for call in calls:
+                if isinstance(call, dict):
+                    yield str(call.get("id")), f"  → {_call(call)}"
         elif kind == "tool":
             text = text_of(message)
-            yield f"  ← {one_line(str(message.get('name') or 'tool'))}: {one_line(text, _LONGEST)}"
+            name = one_line(str(message.get("name") or "tool"))
+            told = f"  ← {name}: {one_line(text, _LONGEST)}"
+            yield str(message.get("tool_call_id")), told
 
 
 def _call(call: Mapping[str, Json]) -> str:

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from temporalio.worker import Worker
 
-from integration.gallery.shapes import CALLS, GALLERY, SHAPES, turns_of
+from integration.gallery.shapes import CALLS, GALLERY, SHAPES, Turn, turns_of
 from integration.gallery.stage import Asked, Show, Stage
 from perdure.client import Client
 from perdure.testing.replay import assert_run_replays
@@ -48,6 +48,40 @@ async def test_the_histories_replay(shape: str, show: Show, agents: Agents, clie
 async def test_reads_and_writes_of_the_store_are_activities(show: Show, stage: Stage):
     calls = await stage.calls(show.shapes["memory"].runs, "activity")
     assert calls["perdure.store"] == 1 + len(turns_of("memory"))  # one is written, all search
+
+
+@pytest.mark.parametrize(
+    ("shape", "questions", "last"),
+    [
+        (
+            "react",
+            ("Is Oslo warmer than Cairo?", "And what about Perth?"),
+            "It is 24 degrees in Perth.",
+        ),
+        (
+            "rag",
+            ("What do I get when I am ill?", "How many days of holiday are there?"),
+            "Everybody has 28 days of holiday a year.",
+        ),
+        (
+            "sql_agent",
+            ("Which customer spent the most?", "How many products are there?"),
+            "The database says: 3.",
+        ),
+        (
+            "supervisor",
+            ("How many people live in Norway and Sweden together?", "How many live in Finland?"),
+            "researcher: Finland: 5.6 million",
+        ),
+    ],
+)
+async def test_the_next_question_of_a_conversation_is_answered_for_itself(
+    stage: Stage, shape: str, questions: tuple[str, ...], last: str
+):
+    turns = [Turn(shape=shape, input={"messages": [["user", q]]}, thread=shape) for q in questions]
+    for turn in turns:
+        output: Any = await (await stage.start(turn)).result()
+    assert output["messages"][-1]["content"] == last
 
 
 @pytest.fixture

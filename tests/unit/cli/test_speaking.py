@@ -61,3 +61,22 @@ def test_in_a_pipe_a_text_that_is_void_is_never_shown(capsys: Any) -> None:
     screen.show(word("whole"))
     screen.finish("")
     assert capsys.readouterr().out == "whole\n"
+
+
+def calling(*ids: str) -> Part:
+    """An update of a node that asks for one tool call after the other, and has their results."""
+    messages: list[Any] = []
+    for one in ids:
+        call = {"name": "look", "args": {"at": one}, "id": one}
+        messages.append({"$": "ai", "content": "", "tool_calls": [call]})
+        messages.append({"$": "tool", "name": "look", "content": "seen", "tool_call_id": one})
+    return Part(id="s.3", mode="updates", data={"n": {"messages": messages}})
+
+
+def test_a_call_that_a_later_node_returns_again_is_shown_once(capsys: Any) -> None:
+    screen = Screen(terminal=False)
+    screen.show(calling("a"))
+    screen.begin()
+    screen.show(calling("a", "b"))
+    shown = [f"  → look(at={one})\n  ← look: seen\n" for one in "ab"]
+    assert capsys.readouterr().out == "".join(shown)
