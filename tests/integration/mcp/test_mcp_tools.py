@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 from langchain.agents import create_agent
+from langchain.agents.middleware import HumanInTheLoopMiddleware
 from langchain_core.messages import ToolMessage
 from langchain_core.tools import BaseTool
 from langgraph.graph import START, MessagesState, StateGraph
@@ -105,6 +106,18 @@ class TestAgent:
             (call,) = [c for c in await run.calls() if c.kind == "perdure.tool"]
             assert call.summary == "tool: w_add(a=2)"
             assert call.input["mcp"] == {"server": "w", "tool": "add"}
+
+    async def test_a_person_reviews_a_call_by_langchains_middleware(
+        self, lab: Lab, steady: HttpServer
+    ) -> None:
+        servers = perdure.mcp({"weather": steady.connection()})
+        review: Any = HumanInTheLoopMiddleware(interrupt_on={"add": True})
+        graph = create_agent(model(calls("add", {"a": 2}), "done"), middleware=[servers, review])
+        async with lab.worker(sole(graph)) as runs:
+            run = await runs.start("graph")
+            asked = await run.question()
+            await run.decide({"question": asked["id"], "type": "approve", "by": "x"})
+            assert (await answer(run)).text == "3"
 
     async def test_the_agent_runs_as_plain_langgraph_too(self, steady: HttpServer) -> None:
         servers = perdure.mcp({"weather": steady.connection()})
