@@ -1,4 +1,4 @@
-"""A real MCP server: `server.py stdio|http|stateless|sse PORT TOOL...`. Nothing of ours is in it."""
+"""A real MCP server: `server.py stdio|http|stateless|sse PORT TOOL...`. Nothing of ours is in."""
 
 import asyncio
 import os

@@ -13,6 +13,7 @@ from langgraph.graph import START, MessagesState, StateGraph
 from langgraph.prebuilt import ToolNode, tools_condition
 
 import perdure
+from integration.mcp.handwritten import Adding
 from integration.mcp.peers import HttpServer, stdio
 from integration.runtime.fakes import calls, chain, model, sole
 from integration.runtime.harness import Lab, Started
@@ -213,6 +214,16 @@ class TestNodes:
             run = await runs.start("graph")
             assert (await answer(run)).text == "3"
             assert await kinds(run) == {"model": 2, "tool": 1}
+
+
+class TestHandWritten:
+    """A workflow of one's own."""
+
+    async def test_it_lists_and_calls_tools(self, lab: Lab) -> None:
+        async with lab.worker(perdure.Agents(), workflows=[Adding]) as runs:
+            run = await runs.start_raw(workflow=Adding.run)
+            assert await run.result() == "5"
+            assert await kinds(run) == {"mcp.tools": 1, "tool": 1}
 
 
 class TestOptions:
