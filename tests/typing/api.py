@@ -83,6 +83,19 @@ terms = perdure.Approve(
     reminders=(timedelta(hours=1),),
     approvers=("ann",),
 )
+servers = perdure.mcp(
+    {"notes": {"transport": "stdio", "command": "python", "args": ["notes.py"]}},
+    prefix=True,
+    timeout=timedelta(seconds=30),
+    retry=retry,
+    effect=["notes_write"],
+    approve={"notes_write": terms},
+)
+create_agent(model, middleware=[servers])
+
+
+async def list_tools() -> None:
+    assert_type(await servers.get_tools(), list[BaseTool])
 
 
 # Graphs

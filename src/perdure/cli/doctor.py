@@ -103,6 +103,8 @@ def _check_app(spec: str) -> list[Check]:
     for kind in _KINDS:
         names = ", ".join(agents.declared.names(kind)) or "none"
         found.append(Check(name=f"{kind}s", state="ok", text=names))
+    if servers := agents.declared.names("mcp"):
+        found.append(Check(name="MCP servers", state="ok", text=", ".join(servers)))
     return found
 
 

@@ -56,7 +56,8 @@ PASSTHROUGH = (
     "jsonschema_specifications", "referencing", "rpds", "attr", "attrs", "orjson", "ormsgpack",
     "xxhash", "uuid_utils", "httpx", "httpx2", "anyio", "sniffio", "tenacity", "yaml",
     "packaging", "jsonpatch", "jsonpointer", "requests", "urllib3", "zstandard", "numpy",
-    "typing_extensions", "greenlet",
+    "typing_extensions", "greenlet", "mcp", "langchain_mcp_adapters", "httpx_sse", "starlette",
+    "sse_starlette", "pydantic_settings", "uvicorn",
 )  # fmt: skip
 """Modules that a sandboxed workflow shares with its worker; importing LangChain inside the
 sandbox fails, and would cost seconds for every workflow."""

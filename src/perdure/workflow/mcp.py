@@ -185,9 +185,8 @@ class McpServers(AgentMiddleware[Raw, Raw, Raw]):
         return [make_tool(name, at, card, terms, servers[at.server]) for name, at, card in named]
 
 
-def _name_of(tool: Raw) -> str:
-    held = cast("dict[str, Raw]", tool) if isinstance(tool, dict) else {}
-    return str(held.get("name") or getattr(tool, "name", ""))
+def _name_of(tool: BaseTool | dict[str, Raw]) -> str:
+    return tool.name if isinstance(tool, BaseTool) else str(tool.get("name"))
 
 
 def _is_same(held: Raw, tool: BaseTool) -> bool:

@@ -33,10 +33,11 @@ class HttpServer:
 
     @property
     def url(self) -> str:
-        return f"http://127.0.0.1:{self.port}/mcp"
+        return f"http://127.0.0.1:{self.port}/{'sse' if self.how == 'sse' else 'mcp'}"
 
     def connection(self, **more: Any) -> dict[str, Any]:
-        return {"transport": "streamable_http", "url": self.url, **more}
+        transport = "sse" if self.how == "sse" else "streamable_http"
+        return {"transport": transport, "url": self.url, **more}
 
     async def __aenter__(self) -> Self:
         await self.start()

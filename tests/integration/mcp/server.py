@@ -1,4 +1,4 @@
-"""A real MCP server: `python server.py stdio|http|stateless PORT TOOL...`. No package of ours."""
+"""A real MCP server: `server.py stdio|http|stateless|sse PORT TOOL...`. Nothing of ours is in."""
 
 import asyncio
 import os
@@ -120,7 +120,8 @@ def main() -> None:
     )
     for name in names:
         server.add_tool(globals()[name])
-    server.run("stdio" if how == "stdio" else "streamable-http")
+    transports: dict[str, Any] = {"stdio": "stdio", "sse": "sse"}
+    server.run(transports.get(how, "streamable-http"))
 
 
 if __name__ == "__main__":

@@ -10,6 +10,7 @@ from langchain.agents import create_agent
 from langchain_core.messages import ToolMessage
 from langgraph.graph import MessagesState
 from langgraph.types import interrupt
+from temporalio.client import WorkflowExecutionStatus
 
 import perdure
 from integration.mcp.peers import HttpServer, stdio
@@ -85,6 +86,14 @@ class TestLost:
             assert said.text == "2"
             assert await attempts(run, "perdure.mcp.tools") == [1]
 
+    async def test_a_server_over_sse_that_was_restarted(self, lab: Lab) -> None:
+        async with HttpServer("add", how="sse") as peer:
+            servers = perdure.mcp({"weather": peer.connection()}, retry=SOON)
+            async with lab.worker(agent(servers, calls("add", {"a": 1}), "done")) as runs:
+                await tool_messages(await runs.start("graph"))
+                await peer.restart()
+                assert [s.text for s in await tool_messages(await runs.start("graph"))] == ["2"]
+
     async def test_a_server_that_is_away_for_a_while(self, lab: Lab, peer: HttpServer) -> None:
         servers = perdure.mcp({"weather": peer.connection()}, retry=SOON)
         async with lab.worker(agent(servers, calls("add", {"a": 1}), "done")) as runs:
@@ -94,7 +103,7 @@ class TestLost:
             await peer.start()
             assert [said.text for said in await tool_messages(run)] == ["2"]
 
-    @pytest.mark.parametrize("how", ["http", "stateless"])
+    @pytest.mark.parametrize("how", ["http", "stateless", "sse"])
     async def test_a_server_that_dies_in_the_middle_of_a_call(
         self, lab: Lab, tmp_path: Path, how: str
     ) -> None:
@@ -138,6 +147,32 @@ class TestLost:
             run = await runs.start("graph")
             assert (await run.failure()).type == "effect_unknown"
             assert await attempts(run) == [1]
+
+    async def test_a_run_that_is_cancelled_in_a_call_leaves_the_session_as_it_is(
+        self, lab: Lab, tmp_path: Path
+    ) -> None:
+        flag = tmp_path / "flag"
+        servers = perdure.mcp({"files": stdio("stall", "whoami")})
+        stalling = create_agent(
+            model(calls("stall", {"flag": str(flag)}), "done"), middleware=[servers]
+        )
+        asking = create_agent(
+            model(calls("whoami", {}), "done", name="other"), middleware=[servers]
+        )
+        agents = sole(stalling)
+        agents.add("asking", asking)
+        async with lab.worker(agents) as runs:
+            before = await tool_messages(await runs.start("asking"))
+            run = await runs.start("graph")
+            await began(flag)
+            await run.handle.cancel()
+
+            async def over() -> bool | None:
+                return await run.status() == WorkflowExecutionStatus.CANCELED or None
+
+            await eventually(over, what="the end of the run")
+            after = await tool_messages(await runs.start("asking"))
+            assert after[0].text == before[0].text
 
     async def test_a_call_in_a_session_that_is_alive_goes_on(
         self, lab: Lab, peer: HttpServer, monkeypatch: pytest.MonkeyPatch

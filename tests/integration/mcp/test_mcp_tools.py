@@ -6,12 +6,14 @@ from typing import Any
 
 import pytest
 from langchain.agents import create_agent
+from langchain.agents.middleware import HumanInTheLoopMiddleware
 from langchain_core.messages import ToolMessage
 from langchain_core.tools import BaseTool
 from langgraph.graph import START, MessagesState, StateGraph
 from langgraph.prebuilt import ToolNode, tools_condition
 
 import perdure
+from integration.mcp.handwritten import Adding
 from integration.mcp.peers import HttpServer, stdio
 from integration.runtime.fakes import calls, chain, model, sole
 from integration.runtime.harness import Lab, Started
@@ -105,6 +107,18 @@ class TestAgent:
             (call,) = [c for c in await run.calls() if c.kind == "perdure.tool"]
             assert call.summary == "tool: w_add(a=2)"
             assert call.input["mcp"] == {"server": "w", "tool": "add"}
+
+    async def test_a_person_reviews_a_call_by_langchains_middleware(
+        self, lab: Lab, steady: HttpServer
+    ) -> None:
+        servers = perdure.mcp({"weather": steady.connection()})
+        review: Any = HumanInTheLoopMiddleware(interrupt_on={"add": True})
+        graph = create_agent(model(calls("add", {"a": 2}), "done"), middleware=[servers, review])
+        async with lab.worker(sole(graph)) as runs:
+            run = await runs.start("graph")
+            asked = await run.question()
+            await run.decide({"question": asked["id"], "type": "approve", "by": "x"})
+            assert (await answer(run)).text == "3"
 
     async def test_the_agent_runs_as_plain_langgraph_too(self, steady: HttpServer) -> None:
         servers = perdure.mcp({"weather": steady.connection()})
@@ -200,6 +214,16 @@ class TestNodes:
             run = await runs.start("graph")
             assert (await answer(run)).text == "3"
             assert await kinds(run) == {"model": 2, "tool": 1}
+
+
+class TestHandWritten:
+    """A workflow of one's own."""
+
+    async def test_it_lists_and_calls_tools(self, lab: Lab) -> None:
+        async with lab.worker(perdure.Agents(), workflows=[Adding]) as runs:
+            run = await runs.start_raw(workflow=Adding.run)
+            assert await run.result() == "5"
+            assert await kinds(run) == {"mcp.tools": 1, "tool": 1}
 
 
 class TestOptions:
