@@ -1,39 +1,46 @@
-"""One call of a graph as a workflow, for tests: the workflow, its activities, its worker.
+"""One call of a graph as a workflow, for tests.
 
 Arguments, results and errors stay objects of the test's process; the graph runs in a workflow
-like every agent, with its model and tool calls, its store and its checkpoints as activities.
+like every agent, and whatever it does to the world outside of it is an activity.
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
+from contextlib import aclosing
 from contextvars import Context
 from dataclasses import dataclass, field
-from datetime import timedelta
 from inspect import isawaitable
 from itertools import count
+from threading import Event
 from typing import TypeVar, cast
 
 from langchain_core.runnables import RunnableConfig
-from langgraph.checkpoint.base import BaseCheckpointSaver, CheckpointTuple
+from langgraph.checkpoint.base import BaseCheckpointSaver
 from langgraph.pregel import Pregel
 from langsmith import run_helpers
-from temporalio import activity, workflow
-from temporalio.common import RetryPolicy
+from temporalio import workflow
 from temporalio.exceptions import ApplicationError
 
 from perdure.core.causes import words
 from perdure.core.jsons import Raw
+from perdure.testing.acts import Acts, Deeds, take_naps
+from perdure.testing.blocking import let_block
 from perdure.testing.live import LiveCodec
+from perdure.testing.originals import original
+from perdure.testing.parts import PlainParts
+from perdure.testing.proxies import CacheProxy, SaverProxy
 from perdure.worker.agents import Agents
-from perdure.workflow.checkpoints import Entry, Write, pointer
 from perdure.workflow.current import need_run
-from perdure.workflow.saver import Saver
+from perdure.workflow.nodebinding import with_parts
 from perdure.workflow.taming import tame
 
+_QUICK = 0.02
 CALL_WORKFLOW = "perdure.testing.call"
-LOAD_ACTIVITY = "perdure.testing.load"
-SAVE_ACTIVITY = "perdure.testing.save"
-_WITHIN = timedelta(seconds=60)
+_SAVER = "__pregel_checkpointer"
+_STATE_FIRST = frozenset({
+    "aget_state", "aget_state_history", "aupdate_state", "abulk_update_state",
+})  # fmt: skip
+"""Methods whose first argument is the config; elsewhere it is the second."""
 
 T = TypeVar("T")
 Graph = Pregel[Raw, Raw, Raw, Raw]
@@ -52,63 +59,75 @@ class Job:
     """The caller's context variables; the graph runs in a copy of them."""
     loop: asyncio.AbstractEventLoop | None
     """The caller's loop, if it waits there; its checkpointer may belong to it."""
-    emit: Callable[[Raw], None] = lambda _: None
+    emit: Callable[[Raw], None] | None = None
+    """Takes a part of a stream."""
     cancel: Callable[[], Raw] = lambda: None
     cancelled: bool = False
-    loaded: list[Entry] = field(default_factory=list[Entry])
-    outbox: list[Entry] = field(default_factory=list[Entry])
+    closed: bool = False
+    """The caller wants no more parts."""
+    wanted: asyncio.Event = field(default_factory=asyncio.Event)
+    """The caller wants the next part."""
+    taken: Event = field(default_factory=Event)
+    """The caller has dealt with the part that it was given."""
+    deeds: Deeds = field(default_factory=Deeds)
     result: Raw = None
     error: BaseException | None = None
-    saver_error: Exception | None = None
-    """What the caller's own checkpointer raised."""
 
-    @property
-    def config(self) -> RunnableConfig:
-        """The config that the call was given."""
-        place = 1 if self.method in ("ainvoke", "astream") else 0
-        given = self.args[place] if len(self.args) > place else self.options.get("config")
-        return cast("RunnableConfig", given or {})
+    async def is_wanted(self) -> bool:
+        """Wait until the caller wants the next part; False if it wants none. A deed."""
+        await self.wanted.wait()
+        self.wanted.clear()
+        return not self.closed
 
-    @property
-    def saver(self) -> Raw:
-        """The checkpointer that the call works on."""
-        parts = {**((self.graph.config or {}).get("configurable") or {})}
-        parts.update(self.config.get("configurable") or {})
-        own = parts.get("__pregel_checkpointer", self.graph.checkpointer)
-        return cast("Raw", own) if isinstance(own, BaseCheckpointSaver) else None
+    def handing(self, tell: Callable[[Raw], None]) -> Callable[[Raw], None]:
+        """Let the caller deal with a part before the graph goes on, if it is quick.
 
-    @property
-    def thread(self) -> str | None:
-        """The thread that the call works on."""
-        parts = {**((self.graph.config or {}).get("configurable") or {})}
-        parts.update(self.config.get("configurable") or {})
-        found = parts.get("thread_id")
-        return None if found is None else str(found)
+        A stream of one process is like that, and callbacks of both sides come in its order.
+        """
 
-    async def at_home(self, call: Callable[[], Awaitable[T]]) -> T:
-        """Run a coroutine on the caller's loop, where its objects were made."""
+        def emit(part: Raw) -> None:
+            self.taken.clear()
+            tell(part)
+            self.taken.wait(_QUICK)
+
+        return emit
+
+    def wake(self) -> None:
+        """Let the caller's loop look about.
+
+        A node may have set an `asyncio.Event` of the test, which wakes the loop of no other
+        thread.
+        """
+        if self.loop is not None and not self.loop.is_closed():
+            self.loop.call_soon_threadsafe(int)
+
+    async def at_home(self, call: Callable[[], Raw]) -> Raw:
+        """Make a call on the caller's loop, where its objects were made. A deed."""
         loop = self.loop
         if loop is None or loop.is_closed() or not loop.is_running():
-            return await call()
+            return await _made(call)
+        return await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(_made(call), loop))
 
-        async def run() -> T:
-            return await call()
 
-        return await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(run(), loop))
+async def _made(call: Callable[[], Raw]) -> Raw:
+    made = call()
+    return await made if isawaitable(made) else made
 
 
 class JobAgents(Agents):
     """The registry of a test worker: jobs instead of agents."""
 
     def __init__(self) -> None:
-        super().__init__(workflows=[CallWorkflow])
+        super().__init__(workflows=[CallWorkflow], intercept=False)
         self._codec = LiveCodec()
+        self.found = PlainParts(table=self.declared)
         self._jobs: dict[str, Job] = {}
         self._numbers = count(1)
 
     def add_job(self, **parts: Raw) -> Job:
         """Keep a call until it is made."""
         job = Job(id=f"job-{next(self._numbers)}", **parts)
+        job.deeds.wake = job.wake
         self._jobs[job.id] = job
         return job
 
@@ -116,183 +135,90 @@ class JobAgents(Agents):
         """Return a call that waits to be made."""
         return self._jobs[id]
 
+    def deeds(self, id: str) -> Deeds:
+        """Return what a call does beside its workflow."""
+        return self._jobs[id].deeds
+
     def drop(self, job: Job) -> None:
         """Forget a call that was made."""
         self._jobs.pop(job.id, None)
-
-
-class JobSaver(Saver):
-    """The run's saver, with the versions of the test's own one."""
-
-    def __init__(self, own: Raw) -> None:
-        super().__init__()
-        self._own = own
-
-    def get_next_version(self, current: Raw, channel: None) -> Raw:
-        """Count a channel's version up."""
-        return self._own.get_next_version(current, channel)
-
-
-class JobActivities:
-    """What touches the test's own checkpointer."""
-
-    def __init__(self, agents: JobAgents) -> None:
-        self._agents = agents
-
-    @activity.defn(name=LOAD_ACTIVITY)
-    async def load(self, id: str) -> int:
-        """Read all checkpoints of the job's thread; returns how many there are."""
-        job = self._agents.job(id)
-        try:
-            job.loaded = await job.at_home(lambda: _read(job))
-        except Exception as error:  # noqa: BLE001 - it belongs to who made the call
-            job.saver_error = error
-        return len(job.loaded)
-
-    @activity.defn(name=SAVE_ACTIVITY)
-    async def save(self, id: str) -> None:
-        """Write what the job left."""
-        job = self._agents.job(id)
-        try:
-            await job.at_home(lambda: _write(job))
-        except Exception as error:  # noqa: BLE001 - it belongs to who made the call
-            job.saver_error = error
-
-
-async def _read(job: Job) -> list[Entry]:
-    saver = job.saver
-    if saver is None or job.thread is None:
-        return []
-    where: RunnableConfig = {"configurable": {"thread_id": job.thread}}
-    await _either(saver.aget_tuple, saver.get_tuple, (where,))  # it may refuse
-    found: list[Entry] = []
-    for held in [one async for one in _listed(saver, where)]:
-        parts = _configurable(held.config)
-        parent = _configurable(held.parent_config or {}).get("checkpoint_id")
-        writes = tuple(
-            Write(task=task, path=f"{number:06}", index=number, channel=channel, value=value)
-            for number, (task, channel, value) in enumerate(held.pending_writes or ())
-        )
-        found.append(
-            Entry(
-                place=(str(parts["thread_id"]), str(parts.get("checkpoint_ns", ""))),
-                checkpoint=held.checkpoint,
-                metadata=held.metadata,
-                parent=parent,
-                writes=writes,
-            )
-        )
-    return found
-
-
-def _configurable(config: RunnableConfig) -> dict[str, Raw]:
-    return config.get("configurable") or {}
-
-
-async def _listed(saver: Raw, where: RunnableConfig) -> AsyncIterator[CheckpointTuple]:
-    try:
-        async for held in saver.alist(where):
-            yield held
-    except NotImplementedError:  # a saver for sync use only
-        for held in saver.list(where):
-            yield held
-
-
-async def _write(job: Job) -> None:
-    saver = job.saver
-    if saver is None:
-        return
-    for entry in job.outbox:
-        where: RunnableConfig = {
-            "configurable": {"thread_id": entry.place[0], "checkpoint_ns": entry.place[1]}
-        }
-        if entry.parent:
-            where["configurable"]["checkpoint_id"] = entry.parent
-        if entry.whole:
-            put = (where, entry.checkpoint, entry.metadata, dict(entry.new_versions))
-            await _either(saver.aput, saver.put, put)
-        own = pointer(entry.place, entry.checkpoint["id"])
-        for task, path, writes in _by_task(entry.writes):
-            call = (own, [(w.channel, w.value) for w in writes], task, path)
-            await _either(saver.aput_writes, saver.put_writes, call)
-    job.outbox = []
-
-
-async def _either(
-    call: Callable[..., Awaitable[Raw]], otherwise: Callable[..., Raw], args: tuple[Raw, ...]
-) -> None:
-    try:
-        await call(*args)
-    except NotImplementedError:
-        otherwise(*args)
-
-
-def _by_task(writes: Iterable[Write]) -> list[tuple[str, str, list[Write]]]:
-    grouped: dict[tuple[str, str], list[Write]] = {}
-    for write in writes:
-        grouped.setdefault((write.task, write.path), []).append(write)
-    return [(task, path, found) for (task, path), found in grouped.items()]
 
 
 @workflow.defn(name=CALL_WORKFLOW, sandboxed=False)
 class CallWorkflow:
     """Call one method of one graph."""
 
+    def __init__(self) -> None:
+        let_block()
+
     @workflow.run
     async def run(self, id: str) -> None:
         """Call it; the outcome stays in the job, the failure of the run tells it in words."""
-        run = need_run("a test's call")
-        job = cast("JobAgents", run.host).job(id)
-        job.error = job.saver_error = None  # of an execution that was taken out of memory
+        job = cast("JobAgents", need_run("a test's call").host).job(id)
+        job.error = None  # of an execution that was taken out of memory
+        acts = Acts(job.id, job.deeds)
+        take_naps(asyncio.get_running_loop(), acts)
         try:
             with cast("Raw", run_helpers).tracing_context(enabled=False):
-                task = asyncio.create_task(_call(job), context=job.context.copy())
-                job.result = await task
-        except asyncio.CancelledError:
-            raise
+                acts.main = asyncio.create_task(_call(job, acts), context=job.context.copy())
+                job.result = await acts.main
         except BaseException as error:
             if type(error).__module__.startswith("temporalio."):
                 raise  # the run is taken out of memory
+            if isinstance(error, asyncio.CancelledError) and workflow.cancellation_reason():
+                raise
             job.error = error
             tamed = tame(error)
             text = f"{type(tamed).__name__}: {words(tamed)}"
             raise ApplicationError(text, type="test_call", non_retryable=True) from None
 
 
-async def _call(job: Job) -> Raw:
+async def _call(job: Job, acts: Acts) -> Raw:
     run = need_run("a test's call")
-    graph = job.graph
-    kept = job.saver is not None
-    if kept:
-        run.saver = JobSaver(job.saver)
-        if job.thread is not None:
-            await _execute(LOAD_ACTIVITY, job)
-            run.saver.restore(job.loaded)
-        graph = graph.copy({"checkpointer": run.saver})
-    try:
-        return await _run(job, graph)
-    finally:
-        if kept:
-            job.outbox = run.saver.unsaved("all")
-            if job.outbox:
-                await asyncio.shield(_execute(SAVE_ACTIVITY, job))
 
+    def ask(call: Callable[[], Raw]) -> Awaitable[Raw]:
+        return acts.perform(lambda: job.at_home(call))
 
-async def _run(job: Job, graph: Graph) -> Raw:
-    outcome = getattr(graph, job.method)(*job.args, **job.options)
+    def stand_for(saver: Raw) -> Raw:
+        if not isinstance(saver, BaseCheckpointSaver) or isinstance(saver, SaverProxy):
+            return cast("Raw", saver)
+        return SaverProxy(saver, ask=ask, sync=job.loop is None)
+
+    run.stand_for = stand_for
+    run.cache = CacheProxy(None, ask=ask)
+    graph, args, options = _with_proxies(job, stand_for)
+    outcome = original(graph, job.method)(*args, **options)
     if isawaitable(outcome):
         return await outcome
-    if job.method == "aget_state_history":
-        return [state async for state in outcome]
-    async for chunk in outcome:
-        if not workflow.unsafe.is_replaying():
-            job.emit(chunk)
+    if job.emit is None:
+        return [one async for one in outcome]
+    async with aclosing(outcome):
+        async for part in outcome:
+            if not workflow.unsafe.is_replaying():
+                job.emit(part)
+            if not await acts.perform(job.is_wanted):
+                break
     return None
 
 
-async def _execute(name: str, job: Job) -> None:
-    await workflow.execute_local_activity(
-        name, job.id, start_to_close_timeout=_WITHIN, retry_policy=RetryPolicy(maximum_attempts=1)
-    )
-    if job.saver_error is not None:
-        raise job.saver_error
+def _with_proxies(
+    job: Job, stand_for: Callable[[Raw], Raw]
+) -> tuple[Graph, list[Raw], dict[str, Raw]]:
+    """Return graph and arguments with a stand-in for the checkpointer that each has."""
+    args, options = [*job.args], dict(job.options)
+    lent = {"checkpointer": stand_for(job.graph.checkpointer)}
+    lent["config"] = _lend(job.graph.config, stand_for)
+    graph = cast("Graph", with_parts(job.graph, lent))
+    place = 0 if job.method in _STATE_FIRST else 1
+    if len(args) > place:
+        args[place] = _lend(args[place], stand_for)
+    elif "config" in options:
+        options["config"] = _lend(options["config"], stand_for)
+    return graph, args, options
+
+
+def _lend(config: Raw, stand_for: Callable[[Raw], Raw]) -> Raw:
+    parts = cast("RunnableConfig", config or {}).get("configurable") or {}
+    if _SAVER not in parts:
+        return config
+    return {**config, "configurable": {**parts, _SAVER: stand_for(parts[_SAVER])}}

@@ -85,6 +85,8 @@ class DevServer(AbstractAsyncContextManager["DevServer"]):
     """0 means any free port."""
     ui_port: int | None = None
     """None means no Web UI, 0 any free port."""
+    in_memory: bool = False
+    """Keep no database: faster, and everything ends with the server."""
     attributes: bool = True
     """Whether Perdure's search attributes are registered at the start."""
     extra: Sequence[str] = ()
@@ -228,7 +230,9 @@ class DevServer(AbstractAsyncContextManager["DevServer"]):
             arguments.append("--headless")
         else:
             arguments += ["--ui-ip", HOST, "--ui-port", str(self.ui_port)]
-        arguments += ["--db-filename", str(self.file), "--log-level", "warn"]
+        arguments += ["--log-level", "warn"]
+        if not self.in_memory:
+            arguments += ["--db-filename", str(self.file)]
         if self.attributes:
             for name in KEYWORD_ATTRIBUTES:
                 arguments += ["--search-attribute", f"{name}=Keyword"]

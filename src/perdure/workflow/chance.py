@@ -6,6 +6,7 @@ the names that stand for clock and chance are replaced by stand-ins that do noth
 workflow. Code of the app is left alone: there, the worker's scan tells the author.
 """
 
+import asyncio
 import datetime as dt
 import importlib
 import sys
@@ -29,6 +30,8 @@ DRAWS: Final = (
     "randbytes", "getrandbits", "gauss", "normalvariate", "expovariate", "triangular",
     "betavariate",
 )  # fmt: skip
+
+_LAST_MOMENT = "perdure_last_moment"
 
 Call = Callable[..., Raw]
 
@@ -136,6 +139,17 @@ def _secrets() -> dict[str, Call]:
     return {call.__name__: call for call in made}
 
 
+def _moment() -> int:
+    """Return the run's time in microseconds, later with each call.
+
+    A workflow's clock stands still within one task; LangGraph stamps checkpoints with it.
+    """
+    loop = asyncio.get_running_loop()
+    now = max(workflow.time_ns() // 1000, cast("int", getattr(loop, _LAST_MOMENT, 0)) + 1)
+    setattr(loop, _LAST_MOMENT, now)
+    return now
+
+
 class _Kind(type):
     """What makes every date a date of the stand-in, too."""
 
@@ -157,7 +171,7 @@ class RunDatetime(dt.datetime, metaclass=_Kind):
     def now(cls, tz: dt.tzinfo | None = None) -> dt.datetime:  # type: ignore[override]
         """Return the time, of the run if inside one."""
         if workflow.in_workflow():
-            return dt.datetime.fromtimestamp(workflow.time(), tz)
+            return dt.datetime.fromtimestamp(_moment() / 1e6, tz)
         return dt.datetime.now(tz)
 
     @classmethod

@@ -11,6 +11,7 @@ from perdure.core.jsons import Raw
 from perdure.workflow.current import Run, need_run
 from perdure.workflow.driving import Drive, Graph
 from perdure.workflow.memory import Memory
+from perdure.workflow.nodebinding import with_parts
 from perdure.workflow.nodes import HOME
 from perdure.workflow.seeds import plant
 from perdure.workflow.threads import load_thread
@@ -57,7 +58,7 @@ def _bind(run: Run, compiled: Graph) -> Graph:
     parts: dict[str, Raw] = {"checkpointer": run.saver}
     if compiled.store is not None or run.host.remembers:
         parts["store"] = Memory(run.host.codec)
-    return compiled.copy(parts)
+    return cast("Graph", with_parts(compiled, parts))
 
 
 def salt_of() -> str:

@@ -4,7 +4,8 @@ A graph reaches a run in many ways: by name, as a node, called inside a node. Th
 `Pregel.astream`, so that is where the copy is made; the app's own graph is never changed.
 """
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
+from copy import copy
 from functools import wraps
 from typing import cast
 
@@ -16,7 +17,7 @@ from perdure.core.declared import DECLARED
 from perdure.core.jsons import Raw
 from perdure.workflow.bridge import wait_for
 from perdure.workflow.current import Run, find_run
-from perdure.workflow.nodes import MARK, NodeCaller, stand_in, terms_of
+from perdure.workflow.nodes import NodeCaller, entry_of, stand_in, terms_of
 from perdure.workflow.privates import task_class
 from perdure.workflow.runcache import RunCache
 
@@ -26,7 +27,7 @@ _MARK = "__perdure_binding__"
 def install() -> None:
     """Put the wrappers in place, once per process. Runs on the worker."""
     if not hasattr(cast("Raw", Pregel).astream, _MARK):
-        _replace(cast("type", Pregel), "astream", _bound)
+        _replace(cast("type", Pregel), "astream", bound)
     kind = task_class()
     if not hasattr(cast("Raw", kind).__call__, _MARK):
         _replace(kind, "__call__", _called)
@@ -36,7 +37,11 @@ def _replace(owner: type, name: str, wrap: Callable[[Callable[..., Raw]], Raw]) 
     setattr(owner, name, wrap(getattr(owner, name)))
 
 
-def _bound(original: Callable[..., Raw]) -> Callable[..., Raw]:
+def bound(original: Callable[..., Raw]) -> Callable[..., Raw]:
+    """Let `Pregel.astream` go on with the run's own copy of the graph."""
+    if hasattr(original, _MARK):
+        return original
+
     @wraps(original)
     def astream(graph: Raw, *args: Raw, **kwargs: Raw) -> AsyncIterator[Raw]:
         run = find_run()
@@ -59,7 +64,7 @@ def _called(original: Callable[..., Raw]) -> Callable[..., Raw]:
 def _own_task(task: Raw) -> Raw:
     """Return the task as an activity, if its function was declared without changing it."""
     function = task.func
-    if hasattr(function, MARK):
+    if entry_of(function) is not None:
         return task
     place = f"{getattr(function, '__module__', '')}.{getattr(function, '__qualname__', '')}"
     entry = DECLARED.find("node", place)
@@ -91,8 +96,21 @@ def own_copy(run: Run, graph: Raw) -> Raw:
             for name, spec in graph.nodes.items()
         }
     if graph.cache is not None and not isinstance(graph.cache, RunCache):
-        parts["cache"] = run.cache
-    return graph.copy(parts) if parts else graph
+        parts["cache"] = run.cache.standing_for(graph.cache)
+    if run.stand_for is not None and run.stand_for(graph.checkpointer) is not graph.checkpointer:
+        parts["checkpointer"] = run.stand_for(graph.checkpointer)
+    return with_parts(graph, parts) if parts else graph
+
+
+def with_parts(graph: Raw, parts: Mapping[str, Raw]) -> Raw:
+    """Copy a graph, with some of its fields changed.
+
+    `Pregel.copy` makes a graph anew and forgets what `compile` added to it later, such as how
+    a state becomes an object of the app's own class.
+    """
+    made = copy(graph)
+    _held(made).update(parts)
+    return made
 
 
 def _own_node(spec: Raw, caller: NodeCaller) -> Raw:

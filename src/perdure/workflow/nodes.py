@@ -72,7 +72,7 @@ def declare(call: Raw, terms: NodeTerms, *, name: str | None = None) -> Raw:
             f"{shorten(repr(call), 60)}: perdure.node() takes a function. For a graph or another "
             f'runnable write add_node(..., metadata={{"{METADATA}": {{"activity": True}}}})'
         )
-    if hasattr(call, MARK):
+    if entry_of(call) is not None:
         raise BadOption(f"{shorten(repr(call), 60)} is a perdure.node already; use it as it is")
     entry = DECLARED.add(declaration(call, terms, name=name))
     return stand_in(call, entry)
@@ -198,6 +198,12 @@ def _fields(state: Raw) -> Raw:
     return state
 
 
+def entry_of(function: object) -> Declaration | None:
+    """Return what a function was declared as; a mock has every attribute, and is nothing."""
+    held = getattr(function, MARK, None)
+    return held if isinstance(held, Declaration) else None
+
+
 def terms_of(name: str, spec: Raw, *, retries: bool) -> NodeCaller | None:
     """Return what runs a node as an activity, or None if it runs in the workflow.
 
@@ -206,7 +212,7 @@ def terms_of(name: str, spec: Raw, *, retries: bool) -> NodeCaller | None:
     """
     bound = spec.bound
     function = getattr(bound, "func", None) or getattr(bound, "afunc", None)
-    entry = cast("Declaration | None", getattr(function, MARK, None))
+    entry = entry_of(function)
     terms = read_terms(spec.metadata, node=name)
     if terms is None and entry is None:
         return None

@@ -50,6 +50,10 @@ def install() -> None:
         _replace(Pregel, name, _stream(name, twin))
     _replace(_time(), "sleep", _sleep)
     _replace(asyncio, "run", _run)
+    _replace(asyncio.Runner, "__enter__", _open)
+    _replace(asyncio.Runner, "run", _run_in)
+    _replace(asyncio.Runner, "get_loop", _loop_of)
+    _replace(asyncio.Runner, "close", _close)
     _replace(ThreadPoolExecutor, "submit", _submit)
     _replace(ThreadPoolExecutor, "shutdown", _shutdown)
     _replace(concurrent.futures.Future, "__init__", _make)
@@ -124,6 +128,28 @@ def _run(original: Original, main: Raw, **options: Raw) -> Raw:
     if not bridge.is_sync():
         return original(main, **options)
     return bridge.wait_for(main, what="asyncio.run()")
+
+
+def _open(original: Original, runner: Raw) -> Raw:
+    """Make no loop: the run's own one does the work."""
+    return runner if bridge.is_sync() else original(runner)
+
+
+def _run_in(original: Original, runner: Raw, main: Raw, **options: Raw) -> Raw:
+    """Run a coroutine, as `_run` does; LangChain calls async callbacks of sync code so."""
+    if not bridge.is_sync():
+        return original(runner, main, **options)
+    return bridge.wait_for(main, what="asyncio.Runner.run()")
+
+
+def _loop_of(original: Original, runner: Raw) -> asyncio.AbstractEventLoop:
+    """Return a loop that has no tasks: what a coroutine left behind is the run's own."""
+    return asyncio.AbstractEventLoop() if bridge.is_sync() else original(runner)
+
+
+def _close(original: Original, runner: Raw) -> None:
+    if not bridge.is_sync():
+        original(runner)
 
 
 def _submit(_: Original, pool: Raw, call: Callable[..., Raw], /, *args: Raw, **kwargs: Raw) -> Held:
