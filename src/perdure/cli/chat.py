@@ -9,10 +9,13 @@ import typer
 
 from perdure.cli.exit import carry_out
 from perdure.cli.hosting import connected, split_app
+from perdure.cli.inputs import read_object
 from perdure.cli.keyboard import Keyboard
 from perdure.cli.options import (
     DEFAULT_QUEUE,
     Address,
+    Config,
+    Context,
     Namespace,
     Profile,
     StreamFrom,
@@ -40,6 +43,8 @@ def command(
     data: Annotated[
         Path, typer.Option(help="Folder of the server that APP:NAME starts if none runs.")
     ] = Path(".perdure"),
+    context: Context = None,
+    config: Config = None,
     stream_from: StreamFrom = None,
     task_queue: TaskQueue = DEFAULT_QUEUE,
     address: Address = None,
@@ -57,6 +62,8 @@ def command(
     name = thread or f"chat-{uuid4().hex[:10]}"
 
     async def work() -> int:
+        given = read_object(context, what="--context")
+        settings = read_object(config, what="--config")
         app, chosen = split_app(agent)
         async with connected(
             where,
@@ -74,6 +81,8 @@ def command(
                     client=client,
                     agent=found,
                     thread=name,
+                    context=given or None,
+                    config=settings,
                     task_queue=task_queue,
                     keys=keys,
                     screen=Screen(terminal=is_terminal()),

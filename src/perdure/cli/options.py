@@ -96,6 +96,18 @@ Threads = Annotated[
     ),
 ]
 
+Context = Annotated[
+    str | None,
+    typer.Option(metavar="JSON", help="What a graph with a context_schema gets, or @file."),
+]
+Config = Annotated[
+    str | None,
+    typer.Option(
+        metavar="JSON",
+        help="LangGraph's config: configurable, tags, metadata, recursion_limit; or @file.",
+    ),
+]
+
 DEFAULT_QUEUE = TASK_QUEUE
 
 

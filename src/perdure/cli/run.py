@@ -16,6 +16,8 @@ from perdure.cli.options import (
     DEFAULT_QUEUE,
     Address,
     AsJson,
+    Config,
+    Context,
     Namespace,
     Profile,
     StreamFrom,
@@ -47,6 +49,8 @@ class _Wish:
     stream_from: str | None
     thread: str | None
     on_busy: str
+    context: str | None
+    config: str | None
     tenant: str | None
     options: str | None
     recursion_limit: int | None
@@ -90,6 +94,8 @@ def command(
             help="If another run has the thread: refuse, queue, interrupt, rollback.",
         ),
     ] = "refuse",
+    context: Context = None,
+    config: Config = None,
     tenant: Annotated[str | None, typer.Option(help="Whose run it is, for filters.")] = None,
     options: Annotated[
         str | None,
@@ -124,6 +130,8 @@ def command(
         stream_from=stream_from,
         thread=thread,
         on_busy=on_busy,
+        context=context,
+        config=config,
         tenant=tenant,
         options=options,
         recursion_limit=recursion_limit,
@@ -138,6 +146,8 @@ def command(
 async def _run(wish: _Wish) -> int:
     data = read_json(wish.input, what="the input (-i)")
     options = read_object(wish.options, what="--options")
+    context = read_object(wish.context, what="--context")
+    config = read_object(wish.config, what="--config")
     sink = reading_sink(wish.stream_from) if wish.stream else None
     client = await open_client(wish.where, verbose=wish.verbose, sink=sink)
     run = await client.start(
@@ -147,6 +157,8 @@ async def _run(wish: _Wish) -> int:
         tenant=wish.tenant,
         options=options,
         recursion_limit=wish.recursion_limit,
+        context=context or None,
+        config=config,
         thread=wish.thread,
         on_busy=check_on_busy(wish.on_busy),
         stream=MODES if wish.stream else (),

@@ -1,6 +1,6 @@
 """One conversation on a terminal: message after message on one thread."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import aclosing, suppress
 from dataclasses import dataclass, field
 
@@ -30,6 +30,8 @@ class Talk:
     task_queue: str
     keys: Keyboard
     screen: Screen
+    context: Json = None
+    config: Mapping[str, Json] = field(default_factory=dict[str, Json])
     turns: int = 0
     """How many there were."""
     _open: dict[str, None] = field(default_factory=dict[str, None])
@@ -76,6 +78,8 @@ class Talk:
             self.agent,
             {"messages": messages},
             thread=self.thread,
+            context=self.context,
+            config=self.config,
             stream=MODES,
             task_queue=self.task_queue,
         )

@@ -10,9 +10,10 @@ print(await run.result())
 from perdure.client.connect import Target, connect, find_target, quiet_runtime
 from perdure.client.exit import run_main
 from perdure.client.failures import Failure
+from perdure.client.handle import RunHandle
 from perdure.client.index import add_attributes, missing_attributes
 from perdure.client.records import Inbox, RunStatus, RunSummary, Unasked, Waiting
-from perdure.client.runs import Client, RunHandle
+from perdure.client.runs import Client
 from perdure.client.stream import End, Event
 from perdure.client.timeline import Asked, Call, Happening, Timeline
 from perdure.core.merging import Part, Reset

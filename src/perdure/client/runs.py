@@ -16,6 +16,7 @@ from perdure.client import starting
 from perdure.client.failures import Failure
 from perdure.client.faults import translated
 from perdure.client.finding import fetch_chain, find_run
+from perdure.client.handle import RunHandle
 from perdure.client.inbox import (
     NoWorker,
     agent_of,
@@ -87,14 +88,22 @@ class Client(StateCalls, StreamCalls, ThreadCalls):
         options: Mapping[str, Json] | None = None,
         recursion_limit: int | None = None,
         resume: Resume = "each",
+        context: Json = None,
+        config: Mapping[str, Json] | None = None,
+        interrupt_before: Sequence[str] = (),
+        interrupt_after: Sequence[str] = (),
         thread: str | None = None,
         on_busy: OnBusy = "refuse",
         on_pause: OnPause = "wait",
         checkpoints: Checkpoints = "latest",
         stream: Sequence[str] = (),
         task_queue: str = TASK_QUEUE,
-    ) -> "RunHandle":
+    ) -> RunHandle:
         """Start a run of a registered agent; returns as soon as the server has recorded it.
+
+        `context` and `config` are those of LangGraph: what a graph with a `context_schema` gets,
+        and `configurable`, `tags`, `metadata` and `recursion_limit`. `interrupt_before` and
+        `interrupt_after` name nodes at which the run waits for a word to go on; "*" is all.
 
         `thread` names the conversation that it goes on with, and leaves its state to. Its runs
         follow each other; `on_busy` says what happens while another one has it: "refuse",
@@ -120,7 +129,12 @@ class Client(StateCalls, StreamCalls, ThreadCalls):
             ServerUnavailable: The server does not answer.
         """
         data = starting.make_input(
-            agent, input, tenant=tenant, options=options or {}, recursion_limit=recursion_limit
+            agent,
+            input,
+            tenant=tenant,
+            options=options or {},
+            parts=starting.read_config(config or {}, recursion_limit=recursion_limit),
+            context=context,
         )
         wanted = starting.make_run_id(agent) if run_id is None else starting.check_run_id(run_id)
         data = replace(
@@ -131,6 +145,8 @@ class Client(StateCalls, StreamCalls, ThreadCalls):
             on_pause=on_pause,
             checkpoints=checkpoints,
             stream=starting.check_stream(stream),
+            interrupt_before=starting.check_nodes(interrupt_before, "interrupt_before"),
+            interrupt_after=starting.check_nodes(interrupt_after, "interrupt_after"),
         )
         busy = check_on_busy(on_busy)
         with translated(target=self.target, run_id=wanted):
@@ -300,7 +316,7 @@ class Client(StateCalls, StreamCalls, ThreadCalls):
         as_node: str | None = None,
         new_id: str | None = None,
         repeat_effects: bool = False,
-    ) -> "RunHandle":
+    ) -> RunHandle:
         """Start a new run where another one stood after a step; the other one is left alone.
 
         What was recorded before that step is re-used: no model is paid twice for it. `values`
@@ -330,7 +346,7 @@ class Client(StateCalls, StreamCalls, ThreadCalls):
         values: Json = None,
         as_node: str | None = None,
         repeat_effects: bool = False,
-    ) -> "RunHandle":
+    ) -> RunHandle:
         """Let a run go on from an earlier step, under its own id.
 
         If it still runs it is terminated; the history so far stays readable in Temporal.
@@ -374,24 +390,3 @@ class Client(StateCalls, StreamCalls, ThreadCalls):
         converter = self.temporal.data_converter
         await uncover(converter, history.events)
         return read_timeline([history], decode=decoder(converter))
-
-
-@dataclass(frozen=True, kw_only=True)
-class RunHandle:
-    """A run that was started, with the calls that one needs next."""
-
-    client: Client
-    run_id: str
-    agent: str
-
-    async def result(self) -> Json:
-        """Wait for the run's end; see `Client.result`."""
-        return await self.client.result(self.run_id)
-
-    async def status(self) -> RunStatus:
-        """Tell where the run stands; see `Client.status`."""
-        return await self.client.status(self.run_id)
-
-    async def decide(self, decision: Decision | Mapping[str, Json]) -> JsonObject:
-        """Answer an open question of the run; see `Client.decide`."""
-        return await self.client.decide(self.run_id, decision)

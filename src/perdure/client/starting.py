@@ -14,14 +14,21 @@ from temporalio.service import RPCError, RPCStatusCode
 from perdure.client.inbox import agent_of
 from perdure.client.index import at_start
 from perdure.client.records import status_of
-from perdure.core.jsons import Json, shorten
+from perdure.core.jsons import Json, Raw, shorten
 from perdure.core.names import AGENT_MEMO, AGENT_WORKFLOW
 from perdure.core.payloads import in_order
 from perdure.core.wire import PAYLOAD_LIMIT, STREAM_MODES, RunInput, run_input
-from perdure.errors import BadInput, PayloadTooLarge, RunExists, Unserializable
+from perdure.errors import BadInput, BadOption, PayloadTooLarge, RunExists, Unserializable
 
 LONGEST_ID = 200
 _SHOWN = 2000
+_CONFIG: Mapping[str, type] = {
+    "configurable": dict,
+    "tags": list,
+    "metadata": dict,
+    "recursion_limit": int,
+}
+_WORDS: Mapping[type, str] = {dict: "an object", list: "a list of texts", int: "a whole number"}
 """Characters of the input that the run's details show in Temporal's UI."""
 
 
@@ -31,7 +38,8 @@ def make_input(
     *,
     tenant: str | None,
     options: Mapping[str, Json],
-    recursion_limit: int | None,
+    parts: Mapping[str, Raw],
+    context: Json = None,
 ) -> RunInput:
     """Check what starts a run, before anything is sent.
 
@@ -48,11 +56,53 @@ def make_input(
         input=value,
         tenant=tenant,
         raw_options=options,
-        recursion_limit=recursion_limit,
+        context=context,
+        **parts,
     )
     check_size(data)
     run_input(data.to_json())
     return data
+
+
+def read_config(config: Mapping[str, Json], *, recursion_limit: int | None) -> dict[str, Raw]:
+    """Read a config of LangGraph's; `recursion_limit`, if given, goes before its own.
+
+    Raises:
+        BadOption: A key that does not travel, or a value of another type.
+    """
+    if unknown := sorted(set(config) - set(_CONFIG)):
+        raise BadOption(
+            f"config key {unknown[0]!r} does not go with a run: known are {', '.join(_CONFIG)}"
+        )
+    parts: dict[str, Raw] = {}
+    for name, kind in _CONFIG.items():
+        value = config.get(name)
+        if value is None:
+            continue
+        fits = isinstance(value, list | tuple if kind is list else kind)
+        if not fits or isinstance(value, bool):
+            raise BadOption(f"config[{name!r}]={shorten(repr(value))}: must be {_WORDS[kind]}")
+        parts[name] = value
+    parts["tags"] = check_nodes(parts.get("tags", ()), "config['tags']")
+    if "thread_id" in parts.get("configurable", {}):
+        raise BadOption(
+            "config['configurable']['thread_id'] is the run's id, or its thread: write thread=..."
+        )
+    if recursion_limit is not None:
+        parts["recursion_limit"] = recursion_limit
+    return parts
+
+
+def check_nodes(names: Sequence[str], what: str) -> tuple[str, ...]:
+    """Return names as a tuple; one name alone is that name, not its letters.
+
+    Raises:
+        BadOption: One of them is no text.
+    """
+    given = (names,) if isinstance(names, str) else tuple(names)
+    if wrong := [name for name in given if not isinstance(name, str)]:  # pyright: ignore[reportUnnecessaryIsInstance]
+        raise BadOption(f"{what}: {wrong[0]!r} is no text")
+    return given
 
 
 def check_size(data: RunInput) -> None:

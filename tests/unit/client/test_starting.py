@@ -4,14 +4,23 @@ import json
 
 import pytest
 
-from perdure.client.starting import check_run_id, make_input, make_run_id
+from perdure.client.starting import (
+    check_nodes,
+    check_run_id,
+    make_input,
+    make_run_id,
+    read_config,
+)
 from perdure.errors import BadInput, BadOption, PayloadTooLarge, Unserializable
 
 
-def made(value=None, agent="support", **more):
-    return make_input(
-        agent, value, **{"tenant": None, "options": {}, "recursion_limit": None, **more}
-    )
+def made(value=None, agent="support", *, recursion_limit=None, **more):
+    parts = {} if recursion_limit is None else {"recursion_limit": recursion_limit}
+    return make_input(agent, value, **{"tenant": None, "options": {}, "parts": parts, **more})
+
+
+def config(**given):
+    return read_config(given, recursion_limit=None)
 
 
 def test_a_new_run_id_begins_with_its_agent():
@@ -87,3 +96,38 @@ def test_an_unknown_option_is_refused_before_the_run_starts():
 def test_an_impossible_recursion_limit_is_refused():
     with pytest.raises(BadInput, match="recursion_limit"):
         made(recursion_limit=0)
+
+
+def test_a_config_gives_its_parts_to_the_run():
+    given = {"configurable": {"user": "ann"}, "metadata": {"n": 1}, "recursion_limit": 9}
+    data = made(parts=config(tags=["a"], **given))
+    assert (data.configurable, data.tags) == ({"user": "ann"}, ("a",))
+    assert (data.metadata, data.recursion_limit) == ({"n": 1}, 9)
+
+
+def test_a_recursion_limit_of_its_own_goes_before_that_of_the_config():
+    assert read_config({"recursion_limit": 9}, recursion_limit=5)["recursion_limit"] == 5
+
+
+@pytest.mark.parametrize(
+    ("given", "words"),
+    [
+        ({"callbacks": []}, "'callbacks' does not go with a run: known are configurable"),
+        ({"configurable": []}, r"config\['configurable'\]=\[\]: must be an object"),
+        ({"tags": "a"}, r"config\['tags'\]='a': must be a list of texts"),
+        ({"tags": [1]}, r"config\['tags'\]: 1 is no text"),
+        ({"recursion_limit": True}, "=True: must be a whole number"),
+        ({"configurable": {"thread_id": "t"}}, "write thread="),
+    ],
+)
+def test_a_config_that_a_run_cannot_take_is_refused(given, words):
+    with pytest.raises(BadOption, match=words):
+        config(**given)
+
+
+def test_one_name_alone_is_that_node():
+    assert check_nodes("*", "interrupt_before") == ("*",)
+
+
+def test_a_context_travels_with_the_run():
+    assert made(context={"user": "ben"}).context == {"user": "ben"}
