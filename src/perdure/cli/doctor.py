@@ -24,8 +24,10 @@ from perdure.cli.output import clean, out, write_json
 from perdure.cli.project import Config, choose_app, load_project
 from perdure.cli.session import open_client
 from perdure.core.declared import Kind
-from perdure.errors import PerdureError
+from perdure.errors import ImpureNode, PerdureError
+from perdure.worker.agents import Agents
 from perdure.worker.discover import discover
+from perdure.worker.scan import scan
 
 _KINDS: tuple[Kind, ...] = ("model", "tool")
 _SIGNS = {"ok": "ok     ", "warning": "warning", "failed": "FAILED "}
@@ -105,12 +107,25 @@ def _check_app(spec: str) -> list[Check]:
         found.append(Check(name=f"{kind}s", state="ok", text=names))
     if servers := agents.declared.names("mcp"):
         found.append(Check(name="MCP servers", state="ok", text=", ".join(servers)))
-    return found
+    return [*found, _check_nodes(agents)]
+
+
+def _check_nodes(agents: Agents) -> Check:
+    """Look for what makes a worker refuse to start."""
+    try:
+        scan(agents, guard="error")
+    except ImpureNode as error:
+        mend = "see the text; or perdure.node(...) for a node that does its own I/O"
+        return Check(name="nodes", state="failed", text=str(error), mend=mend)
+    return Check(name="nodes", state="ok", text="none reads clock or chance")
 
 
 def _print(found: Sequence[Check]) -> None:
     width = max(len(check.name) for check in found)
     for check in found:
-        out(f"{_SIGNS[check.state]}  {check.name:<{width}}  {clean(check.text)}")
+        first, *rest = clean(check.text).splitlines() or [""]
+        out(f"{_SIGNS[check.state]}  {check.name:<{width}}  {first}")
+        for row in rest:
+            out(f"{'':9}{'':<{width}}  {row}")
         if check.mend:
             out(f"{'':9}{'':<{width}}  mend: {check.mend}")

@@ -83,9 +83,7 @@ class Turn:
     async def _look(self) -> None:
         """Ask what is open, if the run has changed since it was looked at."""
         execution = await self.client.describe(self.run_id)
-        if execution.close_time is not None or execution.raw_description.pending_activities:
-            return
-        if execution.history_length == self._length:
+        if execution.close_time is not None or execution.history_length == self._length:
             return
         inbox = await self.client.questions(self.run_id)
         for question in inbox.questions:

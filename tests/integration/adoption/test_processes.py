@@ -168,6 +168,20 @@ def test_the_doctor_lists_what_it_found(project, server, keys):
     ]
 
 
+def test_the_doctor_tells_what_makes_a_worker_refuse(project, server, keys):
+    (project / "helpdesk.py").write_text(
+        "import time\n"
+        "from langgraph.graph import START, MessagesState, StateGraph\n"
+        "def node(state):\n    return {'messages': [str(time.time())]}\n"
+        "helper = StateGraph(MessagesState).add_node(node).add_edge(START, 'node')\n"
+        "pipeline = helper.compile()\n"
+    )
+    told = perdure(project, server.address, "doctor", "--json")
+    (nodes,) = [c for c in json.loads(told.stdout)["checks"] if c["name"] == "nodes"]
+    assert (told.returncode, nodes["state"]) == (1, "failed")
+    assert "calls time.time()" in nodes["text"]
+
+
 def test_a_worker_in_an_empty_folder_says_what_it_needs(tmp_path, server):
     told = perdure(tmp_path, server.address, "worker")
     assert (told.returncode, "langgraph.json" in told.stderr) == (2, True)

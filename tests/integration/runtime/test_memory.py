@@ -89,6 +89,22 @@ async def test_each_batch_is_one_activity_with_a_readable_summary(lab: Lab, file
         ]
 
 
+async def test_a_worker_that_dies_at_the_store_is_noticed_soon(lab: Lab, file: Path) -> None:
+    async def node(state: Log, *, store: BaseStore) -> Log:
+        await store.aput(("a",), "k", {})
+        return {"log": []}
+
+    async with lab.worker(agents(file, node)) as runs:
+        run = await runs.start("log", {"log": []})
+        await run.result()
+        spans = [
+            event.activity_task_scheduled_event_attributes.heartbeat_timeout.seconds
+            async for event in run.handle.fetch_history_events()
+            if event.HasField("activity_task_scheduled_event_attributes")
+        ]
+    assert spans == [10]
+
+
 async def test_items_are_searched_filtered_and_paged(lab: Lab, file: Path) -> None:
     async def node(state: Log, *, store: BaseStore) -> Log:
         for number in range(5):
