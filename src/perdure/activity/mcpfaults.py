@@ -47,8 +47,8 @@ def plainly(error: BaseException, *, server: str, secrets: frozenset[str]) -> Se
     if isinstance(link, _CANNOT_START):
         final = Verdict(act="give_up", reason="its program cannot be started")
         return ServerFault(f"{subject}: {type(link).__name__}: {text}", final)
-    told = evidence.find_status(error)
-    verdict = classify(cast("Exception", error), now=datetime.now(UTC), kind="tool")
+    told = evidence.find_status(link)
+    verdict = classify(link, now=datetime.now(UTC), kind="tool")
     kind = ServerLost if verdict.act == "retry" and told is None else ServerFault
     return kind(f"{subject}: {text}", verdict)
 
