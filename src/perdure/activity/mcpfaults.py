@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 
 from perdure.activity import evidence
 from perdure.activity.failure import classify
+from perdure.core.causes import innermost
 from perdure.core.jsons import Raw, shorten
 from perdure.core.verdicts import Verdict
 
@@ -38,7 +39,7 @@ class ServerSilent(ServerFault, TimeoutError):
 
 def plainly(error: BaseException, *, server: str, secrets: frozenset[str]) -> ServerFault:
     """Return what is raised instead of an error of a server's client."""
-    link = _innermost(error)
+    link = innermost(error)
     text = mask(str(link) or type(link).__name__, secrets)
     subject = f"MCP server {server!r}"
     if isinstance(link, asyncio.TimeoutError):
@@ -47,8 +48,8 @@ def plainly(error: BaseException, *, server: str, secrets: frozenset[str]) -> Se
     if isinstance(link, _CANNOT_START):
         final = Verdict(act="give_up", reason="its program cannot be started")
         return ServerFault(f"{subject}: {type(link).__name__}: {text}", final)
-    told = evidence.find_status(error)
-    verdict = classify(cast("Exception", error), now=datetime.now(UTC), kind="tool")
+    told = evidence.find_status(link)
+    verdict = classify(link, now=datetime.now(UTC), kind="tool")
     kind = ServerLost if verdict.act == "retry" and told is None else ServerFault
     return kind(f"{subject}: {text}", verdict)
 
@@ -78,9 +79,3 @@ def _values(connection: Mapping[str, Raw]) -> Iterator[str]:
     url = urlsplit(str(connection.get("url") or ""))
     yield url.query
     yield url.password or ""
-
-
-def _innermost(error: BaseException) -> BaseException:
-    while isinstance(error, BaseExceptionGroup):
-        error = cast("BaseExceptionGroup[BaseException]", error).exceptions[0]
-    return error

@@ -18,6 +18,7 @@ from mcp import ClientSession, McpError
 from mcp.types import CONNECTION_CLOSED
 
 from perdure.activity.mcpwatch import Watch, call_of
+from perdure.core.causes import innermost
 from perdure.core.jsons import Raw
 
 T = TypeVar("T")
@@ -138,7 +139,7 @@ class Session:
         """Say why the session ended, and whether that was the answer to this very call."""
         owner = cast("asyncio.Task[None]", self.owner)
         error = None if owner.cancelled() else owner.exception()
-        cause = _innermost(error) if error is not None else None
+        cause = innermost(error) if error is not None else None
         refused = isinstance(cause, httpx.ConnectError) or (
             isinstance(cause, httpx.HTTPStatusError) and cause.response.status_code in _NOT_KNOWN
         )
@@ -214,12 +215,6 @@ class Sessions:
         places, self._places = list(self._places.values()), {}
         open_ones = [place.session for place in places if place.session is not None]
         await asyncio.gather(*(session.close() for session in open_ones))
-
-
-def _innermost(error: BaseException) -> BaseException:
-    while isinstance(error, BaseExceptionGroup):
-        error = cast("BaseExceptionGroup[BaseException]", error).exceptions[0]
-    return error
 
 
 def _says_gone(error: McpError) -> bool:

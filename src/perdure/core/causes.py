@@ -4,6 +4,8 @@ Protobuf takes no lone surrogates and the server no megabytes; a failure that ca
 tried again for ever.
 """
 
+from typing import cast
+
 from perdure.core.jsons import shorten
 
 LONGEST = 600
@@ -18,6 +20,16 @@ def words(error: BaseException) -> str:
     except Exception:  # noqa: BLE001 - an exception's own code may fail too
         text = "(its text cannot be read)"
     return shorten(text, LONGEST).encode("utf-8", "backslashreplace").decode("utf-8")
+
+
+def innermost(error: BaseException) -> BaseException:
+    """Return what lies at the bottom of groups, whose own words say nothing; of several the first.
+
+    Libraries with task groups, such as MCP's, raise whatever happened in a group.
+    """
+    while isinstance(error, BaseExceptionGroup):
+        error = cast("BaseExceptionGroup[BaseException]", error).exceptions[0]
+    return error
 
 
 def as_cause(error: BaseException) -> BaseException:

@@ -97,6 +97,10 @@ MODEL_OPTIONS = CallOptions(
 TOOL_OPTIONS = CallOptions(
     timeout=timedelta(minutes=5), heartbeat=timedelta(seconds=10), retry=TOOL_RETRY
 )
+TOOL_LIST_OPTIONS = CallOptions(
+    timeout=timedelta(seconds=60), heartbeat=timedelta(seconds=10), retry=TOOL_RETRY
+)
+"""Of asking an MCP server for its tools: one that never answers must not hold a run for long."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -6,6 +6,7 @@ from typing import cast
 from langgraph.graph.state import StateGraph
 from langgraph.pregel import Pregel
 
+from perdure.core.causes import innermost
 from perdure.core.declared import DECLARED, Table
 from perdure.core.frames import Frame, StreamSink
 from perdure.core.jsons import Raw, shorten
@@ -153,7 +154,8 @@ def _compile(name: str, build: Build) -> Pregel[Raw, Raw, Raw, Raw]:
     except PerdureError:
         raise
     except Exception as error:
-        text = f"{type(error).__name__}: {shorten(str(error), 300)}"
+        cause = innermost(error)
+        text = f"{type(cause).__name__}: {shorten(str(cause), 300)}"
         raise NotAGraph(f"agent {name!r} could not be built: {text}") from error
     if isinstance(made, Pregel):
         return cast("Pregel[Raw, Raw, Raw, Raw]", made)

@@ -10,7 +10,7 @@ from temporalio.exceptions import ActivityError, ApplicationError, is_cancelled_
 from perdure.core.declared import Declaration
 from perdure.core.jsons import Json, JsonObject, Raw, as_object, shorten
 from perdure.core.names import TOOL_LIST_ACTIVITY
-from perdure.core.options import TOOL_OPTIONS
+from perdure.core.options import TOOL_LIST_OPTIONS
 from perdure.core.toolservers import ToolCard
 from perdure.errors import ToolServerFailed, UnknownTool
 from perdure.workflow.calls import retry_policy
@@ -33,7 +33,7 @@ async def list_in_run(run: Run, entry: Declaration) -> tuple[ToolCard, ...]:
 
 
 async def _list(run: Run, entry: Declaration) -> tuple[ToolCard, ...]:
-    limits = run.start.tool_override("*").apply(entry.override.apply(TOOL_OPTIONS))
+    limits = run.start.tool_override("*").apply(entry.override.apply(TOOL_LIST_OPTIONS))
     question: JsonObject = {"server": entry.name}
     try:
         answer: Raw = await workflow.execute_activity(

@@ -199,6 +199,32 @@ class TestAway:
             assert "All connection attempts failed" in failure.message
             assert await attempts(run, "perdure.mcp.tools") == [2]
 
+    async def test_a_server_that_never_answers_is_given_up(self, lab: Lab) -> None:
+        async def ignore(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            await reader.read()
+            writer.close()
+            await writer.wait_closed()
+
+        deaf = await asyncio.start_server(ignore, "127.0.0.1", 0)
+        port = deaf.sockets[0].getsockname()[1]
+        connection = {"transport": "streamable_http", "url": f"http://127.0.0.1:{port}/mcp"}
+        second = timedelta(seconds=1)
+        servers = perdure.mcp({"weather": connection}, timeout=second, retry=TWICE)
+        async with lab.worker(agent(servers, "done")) as runs:
+            failure = await (await runs.start("graph")).failure()
+            assert failure.type == ToolServerFailed.code
+            assert "MCP server 'weather': no answer within 0.9 s" in failure.message
+        deaf.close()
+        await deaf.wait_closed()
+
+    async def test_the_list_has_a_minute_by_default(self, lab: Lab, steady: HttpServer) -> None:
+        servers = perdure.mcp({"weather": steady.connection()})
+        async with lab.worker(agent(servers, "done")) as runs:
+            run = await runs.start("graph")
+            await run.result()
+            (asked,) = [c.at for c in await run.calls() if c.kind == "perdure.mcp.tools"]
+            assert asked.start_to_close_timeout.ToTimedelta() == timedelta(minutes=1)
+
     async def test_a_program_that_is_not_there_is_not_tried_again(self, lab: Lab) -> None:
         connection = {"transport": "stdio", "command": "no-such-program", "args": []}
         async with lab.worker(agent(perdure.mcp({"files": connection}), "done")) as runs:

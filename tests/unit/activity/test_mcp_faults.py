@@ -53,9 +53,11 @@ def test_the_text_names_the_server():
     assert str(told(httpx.ConnectError("refused"))) == "MCP server 'desk': refused"
 
 
-def test_of_a_group_the_innermost_error_is_told():
+def test_of_a_group_the_innermost_error_is_told_and_judged():
     group = BaseExceptionGroup("x", [BaseExceptionGroup("y", [httpx.ConnectError("refused")])])
-    assert str(told(group)) == "MCP server 'desk': refused"
+    fault = told(group)
+    assert str(fault) == "MCP server 'desk': refused"
+    assert fault.perdure_verdict.reason == "the connection failed (ConnectError)"
 
 
 @pytest.mark.parametrize(

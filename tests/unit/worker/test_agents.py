@@ -138,6 +138,15 @@ def test_what_is_no_graph_is_refused(agents, made):
         agents.graph("odd")
 
 
+def test_of_a_group_that_a_builder_raises_the_innermost_error_is_told(agents):
+    @agents.register("broken")
+    def broken() -> None:
+        raise ExceptionGroup("in tasks", [ExceptionGroup("more", [OSError("server away")])])
+
+    with pytest.raises(NotAGraph, match="'broken' could not be built: OSError: server away"):
+        agents.graph("broken")
+
+
 def test_a_builder_that_raises_is_told_with_its_words(agents):
     @agents.register("broken")
     def broken() -> None:
