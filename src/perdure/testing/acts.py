@@ -16,6 +16,14 @@ from typing import TypeVar, cast
 from temporalio import activity, workflow
 from temporalio.common import RetryPolicy
 from temporalio.exceptions import ActivityError, is_cancelled_exception
+from temporalio.worker import (
+    Interceptor,
+    StartActivityInput,
+    StartLocalActivityInput,
+    WorkflowInboundInterceptor,
+    WorkflowInterceptorClassInput,
+    WorkflowOutboundInterceptor,
+)
 
 from perdure.core.jsons import Raw
 
@@ -23,6 +31,7 @@ ACT_ACTIVITY = "perdure.testing.act"
 LONGEST_NAP = 600.0
 """Longer waits are timers of the server."""
 _WITHIN = timedelta(hours=1)
+_NAPS = "perdure_naps"
 _ONCE = RetryPolicy(maximum_attempts=1)
 
 T = TypeVar("T")
@@ -175,6 +184,48 @@ def take_naps(loop: Raw, acts: Acts) -> None:
         return nap
 
     loop.call_later = call_later
+    setattr(loop, _NAPS, True)
+
+
+class StayLocal(Interceptor):
+    """Lets every activity of a call be a local one, as its waits are.
+
+    A workflow task that a wait holds open would hold back any other activity until its end.
+    """
+
+    def workflow_interceptor_class(
+        self,
+        input: WorkflowInterceptorClassInput,  # noqa: ARG002 - for all workflows
+    ) -> type[WorkflowInboundInterceptor] | None:
+        """Return what comes between a workflow and its activities."""
+        return _Inbound
+
+
+class _Inbound(WorkflowInboundInterceptor):
+    def init(self, outbound: WorkflowOutboundInterceptor) -> None:
+        super().init(_Outbound(outbound))
+
+
+class _Outbound(WorkflowOutboundInterceptor):
+    def start_activity(self, input: StartActivityInput) -> "workflow.ActivityHandle[Raw]":
+        if not getattr(asyncio.get_running_loop(), _NAPS, False):
+            return super().start_activity(input)
+        local = StartLocalActivityInput(
+            activity=input.activity,
+            args=input.args,
+            activity_id=input.activity_id,
+            schedule_to_close_timeout=input.schedule_to_close_timeout,
+            schedule_to_start_timeout=None,
+            start_to_close_timeout=input.start_to_close_timeout,
+            retry_policy=input.retry_policy,
+            local_retry_threshold=None,
+            cancellation_type=input.cancellation_type,
+            headers=input.headers,
+            summary=input.summary,
+            arg_types=input.arg_types,
+            ret_type=input.ret_type,
+        )
+        return self.start_local_activity(local)
 
 
 class DeedActivities:

@@ -31,6 +31,7 @@ def durable(
     address: str | None = None,
     namespace: str = "default",
     max_cached_workflows: int = 1000,
+    intercept: bool = False,
 ) -> Raw:
     """Return the graph again, with each call of its methods made in a workflow.
 
@@ -40,6 +41,10 @@ def durable(
     own; arguments, results and exceptions are the very objects. `address` is a Temporal server,
     by default a dev server that is started once and ends with the process. The graph's own
     checkpointer and cache are used, each access as an activity.
+
+    Plain models and tools are called where they are, so that the fakes of a test keep count as
+    ever, and waits are local activities. With `intercept=True` those that the graph can reach
+    are called as activities, and waits are timers of the server, as in a real run.
 
     With `max_cached_workflows=0` every step runs again from the start of the call: nodes must
     then keep nothing in variables of the test.
@@ -55,13 +60,14 @@ def durable(
             address=address,
             namespace=namespace,
             max_cached_workflows=max_cached_workflows,
+            intercept=intercept,
         )
         return held.model_copy(update={"bound": bound})
     if not isinstance(made, Pregel):
         raise NotAGraph(f"durable() takes a graph of LangGraph's, got {shorten(repr(made), 80)}")
     with may_block():
         worker = worker_for(address, namespace, max_cached_workflows)
-    kind = _durable_class(plain_class(made), worker)
+    kind = _durable_class(plain_class(made), worker, intercept)
     return _seen_as(made, kind)
 
 
@@ -72,9 +78,9 @@ def plain_class(graph: Raw) -> type:
 
 
 @cache
-def _durable_class(plain: type, worker: JobWorker) -> type:
+def _durable_class(plain: type, worker: JobWorker, intercept: bool) -> type:
     body: dict[str, Raw] = {"__doc__": plain.__doc__, "__module__": plain.__module__}
-    body |= {"plain_class": plain, "perdure_worker": worker}
+    body |= {"plain_class": plain, "perdure_worker": worker, "perdure_intercept": intercept}
     return cast("Raw", type(plain))(plain.__name__, (Durable, plain), body)
 
 
@@ -90,6 +96,7 @@ class Durable:
 
     plain_class: type
     perdure_worker: JobWorker
+    perdure_intercept: bool
 
     def __getattribute__(self, name: str) -> Raw:
         """Return a method of this class although the graph has one of its own set on it."""
@@ -149,7 +156,7 @@ class Durable:
         done = self._submit(job)
         done.add_done_callback(lambda _: parts.put((None, True)))
         try:
-            while not (found := parts.get())[1]:
+            while not (found := _taken(parts))[1]:
                 yield found[0]
                 job.taken.set()
                 self.perdure_worker.ask(job)
@@ -218,6 +225,7 @@ class Durable:
             options=options,
             context=copy_context(),
             loop=loop,
+            intercept=self.perdure_intercept,
         )
 
     def _submit(self, job: Job) -> "Future[None]":
@@ -235,7 +243,8 @@ class Durable:
         job = self._job(f"a{method}", args, options, loop=None)
         done = self._submit(job)
         try:
-            done.exception()
+            with may_block():
+                done.exception()
         except BaseException:
             self.perdure_worker.cancel(job)
             raise
@@ -253,6 +262,11 @@ class Durable:
             await _ended(done)
             raise
         return _outcome(job, done)
+
+
+def _taken(parts: "SimpleQueue[tuple[Raw, bool]]") -> tuple[Raw, bool]:
+    with may_block():
+        return parts.get()
 
 
 async def _ended(done: "Future[None]") -> None:

@@ -27,9 +27,10 @@ from perdure.testing.acts import Acts, Deeds, take_naps
 from perdure.testing.blocking import let_block
 from perdure.testing.live import LiveCodec
 from perdure.testing.originals import original
-from perdure.testing.parts import PlainParts
+from perdure.testing.parts import INTERCEPT, PlainParts
 from perdure.testing.proxies import CacheProxy, SaverProxy
 from perdure.worker.agents import Agents
+from perdure.worker.discover import parts_of
 from perdure.workflow.current import need_run
 from perdure.workflow.nodebinding import with_parts
 from perdure.workflow.taming import tame
@@ -59,6 +60,8 @@ class Job:
     """The caller's context variables; the graph runs in a copy of them."""
     loop: asyncio.AbstractEventLoop | None
     """The caller's loop, if it waits there; its checkpointer may belong to it."""
+    intercept: bool = False
+    """Plain models and tools are called as activities."""
     emit: Callable[[Raw], None] | None = None
     """Takes a part of a stream."""
     cancel: Callable[[], Raw] = lambda: None
@@ -120,7 +123,7 @@ class JobAgents(Agents):
     def __init__(self) -> None:
         super().__init__(workflows=[CallWorkflow], intercept=False)
         self._codec = LiveCodec()
-        self.found = PlainParts(table=self.declared)
+        self._parts = self.found = PlainParts(table=self.declared)
         self._jobs: dict[str, Job] = {}
         self._numbers = count(1)
 
@@ -128,6 +131,8 @@ class JobAgents(Agents):
         """Keep a call until it is made."""
         job = Job(id=f"job-{next(self._numbers)}", **parts)
         job.deeds.wake = job.wake
+        if job.intercept:
+            self._parts.add(parts_of(job.graph))
         self._jobs[job.id] = job
         return job
 
@@ -157,7 +162,8 @@ class CallWorkflow:
         job = cast("JobAgents", need_run("a test's call").host).job(id)
         job.error = None  # of an execution that was taken out of memory
         acts = Acts(job.id, job.deeds)
-        take_naps(asyncio.get_running_loop(), acts)
+        if not job.intercept:
+            take_naps(asyncio.get_running_loop(), acts)
         try:
             with cast("Raw", run_helpers).tracing_context(enabled=False):
                 acts.main = asyncio.create_task(_call(job, acts), context=job.context.copy())
@@ -175,6 +181,7 @@ class CallWorkflow:
 
 async def _call(job: Job, acts: Acts) -> Raw:
     run = need_run("a test's call")
+    INTERCEPT.set(job.intercept)
 
     def ask(call: Callable[[], Raw]) -> Awaitable[Raw]:
         return acts.perform(lambda: job.at_home(call))

@@ -14,7 +14,7 @@ from temporalio.service import RPCError
 from temporalio.worker import Worker
 
 from perdure.core.jsons import Raw
-from perdure.testing.acts import DeedActivities
+from perdure.testing.acts import DeedActivities, StayLocal
 from perdure.testing.blocking import let_block
 from perdure.testing.jobs import CALL_WORKFLOW, Job, JobAgents
 from perdure.testing.servers import DevServer
@@ -120,6 +120,7 @@ class JobWorker:
             task_queue=self.queue,
             activities=[DeedActivities(self.agents.deeds).act],
             plugins=[Plugin(self.agents, guard="off")],
+            interceptors=[StayLocal()],
             max_cached_workflows=self.cache,
             max_concurrent_local_activities=MOST_DEEDS,
         )

@@ -63,6 +63,13 @@ def reachable(agents: Agents) -> list[Part]:
     return _walk(agents).parts
 
 
+def parts_of(graph: Raw) -> list[Part]:
+    """List the models and tools that one graph can reach, in a fixed order."""
+    walk = _Walk()
+    walk.to_end(graph)
+    return walk.parts
+
+
 def _walk(agents: Agents) -> "_Walk":
     walk = _Walk()
     for name in agents.names:

@@ -20,8 +20,11 @@ from langgraph.graph import START, StateGraph
 from langgraph.pregel import NodeBuilder, Pregel
 from langgraph.types import CachePolicy, Command, interrupt
 from pydantic import BaseModel
+from temporalio.client import Client
 from typing_extensions import TypedDict
 
+import perdure
+from perdure.core.names import MODEL_ACTIVITY, TOOL_ACTIVITY
 from perdure.errors import NotAGraph
 from perdure.testing import DevServer, durable
 from perdure.testing.durable import stop_workers
@@ -285,3 +288,44 @@ def test_each_checkpoint_has_a_later_time_than_the_one_before(wrap: Wrap) -> Non
     graph.invoke({"log": []}, thread())
     times = [state.created_at for state in graph.get_state_history(thread())]
     assert times == sorted(set(times), reverse=True)
+
+
+async def activities_of(address: str) -> list[str]:
+    """List the activities of the only call that a server knows."""
+    client = await Client.connect(address)
+    calls = [one async for one in client.list_workflows()]
+    history = await client.get_workflow_handle(calls[0].id).fetch_history()
+    return [
+        event.activity_task_scheduled_event_attributes.activity_type.name
+        for event in history.events
+        if event.HasField("activity_task_scheduled_event_attributes")
+    ]
+
+
+async def test_models_and_tools_are_activities_if_asked_for() -> None:
+    @tool
+    def shout(text: str) -> str:
+        """Shout."""
+        return text.upper()
+
+    model = FakeListChatModel(responses=["hello", "bye"])
+
+    def talk(state: Log) -> Any:
+        return {"log": [shout.invoke({"text": model.invoke("hi").text})]}
+
+    async with DevServer(in_memory=True) as server:
+        graph = durable(build(talk), address=server.address, intercept=True)
+        assert await graph.ainvoke({"log": []}) == {"log": ["HELLO"]}
+        kinds = await activities_of(server.address)
+        await asyncio.to_thread(stop_workers, server.address)
+    assert kinds == [MODEL_ACTIVITY, TOOL_ACTIVITY]
+
+
+async def test_a_declared_model_answers_within_the_time_of_its_node(wrap: Wrap) -> None:
+    model = perdure.model(FakeListChatModel(responses=["hello"]), name="durable-calls")
+
+    async def talk(state: Log) -> Any:
+        async with asyncio.timeout(20):
+            return {"log": [(await model.ainvoke("hi")).text]}
+
+    assert await wrap(build(talk)).ainvoke({"log": []}) == {"log": ["hello"]}
