@@ -20,7 +20,7 @@ from temporalio.workflow import ChildWorkflowCancellationType, ParentClosePolicy
 
 from perdure.core.approvals import Question, question_from
 from perdure.core.jsons import Json, JsonObject, Raw, shorten
-from perdure.core.names import AGENT_WORKFLOW, CHILD_SIGNAL, DECIDE_SIGNAL
+from perdure.core.names import AGENT_MEMO, AGENT_WORKFLOW, CHILD_SIGNAL, DECIDE_SIGNAL
 from perdure.core.wire import RunInput
 from perdure.errors import TooDeep, ToolFailed
 from perdure.workflow.current import Run, need_run
@@ -112,6 +112,7 @@ async def _carry_out(run: Run, child: Child, start: JsonObject, task_queue: str 
             task_queue=task_queue,
             cancellation_type=ChildWorkflowCancellationType.WAIT_CANCELLATION_COMPLETED,
             parent_close_policy=ParentClosePolicy.REQUEST_CANCEL,
+            memo={AGENT_MEMO: child.agent},
             static_summary=shorten(f"agent: {child.agent}", 180),
         )
         child.handle = handle

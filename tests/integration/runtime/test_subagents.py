@@ -20,6 +20,7 @@ from integration.runtime.fakes import Scripted, calls, model, pay
 from integration.runtime.harness import Lab, Started
 from perdure.client.payloads import decoder
 from perdure.client.reading import read_timeline
+from perdure.core.names import AGENT_MEMO
 from perdure.errors import BadOption, NotInRun, UnknownAgent
 
 pytestmark = pytest.mark.timeout(60)
@@ -73,6 +74,15 @@ async def test_the_child_is_a_run_of_its_own_with_an_id_made_of_the_parent_s(lab
             "model: f · turn 1",
             "model: f · turn 2",
         ]
+
+
+async def test_a_list_of_runs_names_the_child_s_agent(real: Lab) -> None:
+    async with real.worker(family(answering())) as runs:
+        run = await runs.start("front")
+        await run.result()
+        (child,) = await children(run)
+        execution = await runs.client.get_workflow_handle(child).describe()
+        assert await execution.memo_value(AGENT_MEMO) == "billing"
 
 
 async def test_the_child_s_calls_and_tokens_are_added_to_the_parent_s(lab: Lab) -> None:
