@@ -20,6 +20,9 @@ from perdure.storage.sinks import FileSink
 
 _SPEAKERS = ("ai", "AIMessageChunk")
 _LONGEST = 100
+_PATIENCE = 3
+"""Parts in a row of other calls after which the text that is being shown is over: two that are
+told at once alternate."""
 _LAST_WORDS = 2.0
 """Seconds to wait for the last words of a run that has ended, or waits."""
 
@@ -37,8 +40,14 @@ class Screen:
         """Whether calls of tools are shown."""
         self._err = err
         self._texts: dict[str, str] = {}
+        self._shown: dict[str, int] = {}
+        """How much of a text is on the terminal."""
         self._open = ""
         """The call whose text the cursor stands behind."""
+        self._since = 0
+        """Where in that text the line began."""
+        self._others = 0
+        """Parts in a row that were of other calls."""
         self._asides: dict[int, str] = {}
         self._told: set[tuple[str, str]] = set()
         """Calls and results that were shown: a node may return the whole conversation."""
@@ -61,7 +70,7 @@ class Screen:
 
     def begin(self) -> None:
         """Begin a turn."""
-        self._texts, self._open, self.spoken = {}, "", False
+        self._texts, self._shown, self._open, self.spoken = {}, {}, "", False
 
     def show(self, event: Part | Reset) -> None:
         """Show what is new."""
@@ -98,13 +107,44 @@ class Screen:
     def settle(self) -> None:
         """End the line that is being written; nothing of it is taken back from now on."""
         if self._terminal:
-            if self._open:
-                self._write()
+            self._end_line()
+            while self._open_next():
+                self._end_line()
         else:
             for text in self._texts.values():
                 self._write(clean(text.strip("\n")))
             self._texts = {}
+        self._tell_asides()
+
+    def _advance(self) -> None:
+        """A part of the graph is done: go on with the text that waits, if one does."""
+        if not self._terminal:
+            self.settle()
+            return
+        self._end_line()
+        if not self._open_next():
+            self._tell_asides()
+
+    def _end_line(self) -> None:
+        if self._open:
+            self._write()
         self._open = ""
+
+    def _open_next(self) -> bool:
+        """Show what is not shown yet of the first text that waits."""
+        waiting = (key for key, text in self._texts.items() if len(text) > self._shown.get(key, 0))
+        key = next(waiting, "")
+        if key:
+            self._open, self._since, self._others = key, self._shown.get(key, 0), 0
+            self._catch_up()
+        return bool(key)
+
+    def _catch_up(self) -> None:
+        text = self._texts[self._open]
+        self._write(clean(text[self._shown.get(self._open, 0) :]), newline=False)
+        self._shown[self._open] = len(text)
+
+    def _tell_asides(self) -> None:
         asides, self._asides = self._asides, {}
         for text in asides.values():
             self._write(text)
@@ -121,19 +161,25 @@ class Screen:
             return
         self.spoken = True
         key = part.call or str(message.get("id"))
-        if self._terminal and key != self._open:
-            self.settle()
-            self._open = key
         self._texts[key] = self._texts.get(key, "") + part.text
-        if self._terminal:
-            self._write(clean(part.text), newline=False)
+        if not self._terminal:
+            return
+        if self._open == key:
+            self._others = 0
+            self._catch_up()
+            return
+        self._others += 1
+        if not self._open or self._others >= _PATIENCE:
+            self._end_line()
+            self._open_next()
 
     def _wipe(self, call: str) -> None:
         text = self._texts.pop(call, "")
-        if not self._terminal or not text:
+        shown = self._shown.pop(call, 0)
+        if not self._terminal or not shown:
             return
-        if call == self._open:
-            up = rows_of(clean(text), shutil.get_terminal_size().columns) - 1
+        if call == self._open and self._since == 0:
+            up = rows_of(clean(text[:shown]), shutil.get_terminal_size().columns) - 1
             self._write("\r" + (f"\x1b[{up}A" if up else "") + "\x1b[J", newline=False)
             self._open = ""
         else:

@@ -80,3 +80,36 @@ def test_a_call_that_a_later_node_returns_again_is_shown_once(capsys: Any) -> No
     screen.show(calling("a", "b"))
     shown = [f"  → look(at={one})\n  ← look: seen\n" for one in "ab"]
     assert capsys.readouterr().out == "".join(shown)
+
+
+def parallel(screen: Screen) -> None:
+    for number in range(4):
+        for call in ("c", "d"):
+            screen.show(word(f"{call}{number} ", call))
+
+
+def test_two_texts_that_are_told_at_once_do_not_mix(screen: Screen, capsys: Any) -> None:
+    parallel(screen)
+    screen.show(UPDATE)
+    screen.show(word("d4", "d"))
+    screen.settle()
+    lines = [line.rstrip() for line in capsys.readouterr().out.splitlines()]
+    assert "c0 c1 c2 c3" in lines
+    assert "".join(lines).replace(" ", "").count("d0d1d2d3d4") == 1
+
+
+def test_a_text_after_another_one_is_shown_while_it_is_told(capsys: Any) -> None:
+    screen = Screen(terminal=True)
+    screen.show(word("one", "c"))
+    for text in ("two", " three", " four", " five"):
+        screen.show(word(text, "d"))
+    assert capsys.readouterr().out == "one\ntwo three four five"
+
+
+def test_what_is_void_and_was_not_shown_yet_is_never_shown(capsys: Any) -> None:
+    screen = Screen(terminal=True)
+    screen.show(word("one", "c"))
+    screen.show(word("half", "d"))
+    screen.show(Reset(id="s.2", mode="messages", call="d"))
+    screen.finish("")
+    assert capsys.readouterr().out == "one\n"
