@@ -19,7 +19,7 @@ from perdure.testing.blocking import let_block
 from perdure.testing.jobs import CALL_WORKFLOW, Job, JobAgents
 from perdure.testing.servers import DevServer
 from perdure.worker.plugin import Plugin
-from perdure.workflow.privates import allow_long_steps
+from perdure.workflow.privates import allow_long_steps, keep_request_ids
 
 T = TypeVar("T")
 START_WITHIN = 90.0
@@ -96,6 +96,7 @@ class JobWorker:
 
     def _main(self) -> None:
         let_block()
+        keep_request_ids()
         asyncio.set_event_loop(self._loop)
         try:
             self._loop.run_until_complete(self._serve())

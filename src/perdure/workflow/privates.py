@@ -8,7 +8,9 @@ every replay. `install` puts thin wrappers in place that do nothing outside a wo
 
 import asyncio
 import importlib
+import uuid
 from collections.abc import Callable, Mapping
+from types import SimpleNamespace
 from typing import cast
 from uuid import UUID
 
@@ -62,6 +64,10 @@ CONFIG_KEYS: Mapping[str, str] = {
     "CONFIG_KEY_CHECKPOINT_NS": NAMESPACE,
 }
 """Where a node's config holds what a tool's surroundings are read from."""
+
+CLIENT = "temporalio.client._impl"
+"""Draws the ids of requests."""
+_UUID4 = uuid.uuid4
 
 _EPOCH_1582 = 0x01B21DD213814000
 """100 ns ticks between the UUID epoch and 1970 (RFC 9562)."""
@@ -238,6 +244,16 @@ def allow_long_steps(worker: Worker) -> None:
     inner._deadlock_timeout_seconds = None  # noqa: SLF001
 
 
+def keep_request_ids() -> None:
+    """Let Temporal's client draw its ids as ever while a test puts a mock into `uuid.uuid4`.
+
+    The ids that the mock gives, and their order, belong to what is tested.
+    """
+    client = importlib.import_module(CLIENT)
+    if getattr(client, "uuid", None) is uuid:
+        setattr(client, "uuid", SimpleNamespace(uuid4=_UUID4))  # noqa: B010 - a private name
+
+
 __all__ = [
     "WorkflowActivation",
     "WorkflowActivationCompletion",
@@ -245,4 +261,5 @@ __all__ = [
     "check",
     "evict",
     "install",
+    "keep_request_ids",
 ]
