@@ -29,6 +29,7 @@ from perdure.testing.live import LiveCodec
 from perdure.testing.originals import original
 from perdure.testing.parts import INTERCEPT, PlainParts
 from perdure.testing.proxies import CacheProxy, SaverProxy
+from perdure.testing.sides import sync_sides
 from perdure.worker.agents import Agents
 from perdure.worker.discover import parts_of
 from perdure.workflow.current import need_run
@@ -191,7 +192,11 @@ async def _call(job: Job, acts: Acts) -> Raw:
             return cast("Raw", saver)
         return SaverProxy(saver, ask=ask, sync=job.loop is None)
 
-    run.stand_for = stand_for
+    def adapt(graph: Raw) -> dict[str, Raw]:
+        parts = sync_sides(graph) if job.loop is None else {}
+        return {**parts, "checkpointer": stand_for(graph.checkpointer)}
+
+    run.adapt = adapt
     run.cache = CacheProxy(None, ask=ask)
     graph, args, options = _with_proxies(job, stand_for)
     outcome = original(graph, job.method)(*args, **options)

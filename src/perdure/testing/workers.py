@@ -142,6 +142,7 @@ class JobWorker:
             job.id,
             id=f"call-{uuid4().hex}",
             task_queue=self.queue,
+            static_summary=f"{job.graph.name}: {job.method.removeprefix('a')}",
             task_timeout=timedelta(seconds=60),
             request_eager_start=True,
         )

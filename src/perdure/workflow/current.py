@@ -47,8 +47,8 @@ class Run:
     family: Family = field(default_factory=Family)
     pauses: Pauses = field(default_factory=Pauses)
     tool_lists: ToolLists = field(default_factory=ToolLists)
-    stand_for: Callable[[Raw], Raw] | None = None
-    """Makes what stands for the checkpointer that a nested graph brings along, if anything does."""
+    adapt: Callable[[Raw], Mapping[str, Raw]] | None = None
+    """Tells which parts of a graph are others in this run; for tests."""
     places: dict[str, bool] = field(default_factory=dict[str, bool])
     """Whether a tool's body runs in the workflow, by its name."""
     turns: int = 0

@@ -82,7 +82,8 @@ def _held(thing: object) -> dict[str, Raw]:
 
 def own_copy(run: Run, graph: Raw) -> Raw:
     """Return the graph with its node activities and the run's cache in it, or as it is."""
-    parts: dict[str, Raw] = {}
+    parts: dict[str, Raw] = {} if run.adapt is None else {**run.adapt(graph)}
+    nodes = parts.get("nodes", graph.nodes)
     retries = bool(graph.retry_policy)
     callers = {
         name: caller
@@ -93,12 +94,10 @@ def own_copy(run: Run, graph: Raw) -> Raw:
     if callers:
         parts["nodes"] = {
             name: _own_node(spec, callers[name]) if name in callers else spec
-            for name, spec in graph.nodes.items()
+            for name, spec in nodes.items()
         }
     if graph.cache is not None and not isinstance(graph.cache, RunCache):
         parts["cache"] = run.cache.standing_for(graph.cache)
-    if run.stand_for is not None and run.stand_for(graph.checkpointer) is not graph.checkpointer:
-        parts["checkpointer"] = run.stand_for(graph.checkpointer)
     return with_parts(graph, parts) if parts else graph
 
 
