@@ -7,8 +7,6 @@ BIN := $(VENV)/bin
 EXTRAS := anthropic,openai,local,test,otel,examples,mcp,postgres
 READY := $(VENV)/.ready
 PYTEST := $(BIN)/python -m pytest
-# Two at a time: each has servers and processes of its own. JOBS=0 runs one after the other.
-JOBS ?= 2
 
 .PHONY: help demo gallery test check unit integration e2e conformance clean setup
 
@@ -41,8 +39,13 @@ gallery: $(READY)
 	@cd examples/gallery && PATH="$(CURDIR)/$(BIN):$$PATH" && \
 	  if [ -n "$${ANTHROPIC_API_KEY:-}" ]; then perdure dev; else python -m offline perdure dev; fi
 
+# Suite by suite, each in a process of its own: what one declares or loads is not there for the next.
 test: $(READY)
-	@$(PYTEST) -n $(JOBS) --dist loadfile tests
+	@$(PYTEST) tests/architecture tests/docs tests/unit tests/replay
+	@$(PYTEST) tests/conformance
+	@$(PYTEST) tests/integration --ignore tests/integration/runtime
+	@$(PYTEST) tests/integration/runtime
+	@$(PYTEST) tests/e2e
 
 unit: $(READY)
 	@$(PYTEST) tests/unit tests/architecture

@@ -1,7 +1,6 @@
 """Fixtures that every suite shares: real servers, quiet logging."""
 
-from collections.abc import AsyncGenerator, Generator, Iterator
-from typing import Any
+from collections.abc import AsyncGenerator, Iterator
 
 import pytest
 import pytest_asyncio
@@ -30,20 +29,3 @@ def fresh_declarations() -> Iterator[None]:
     DECLARED.clear()
     yield
     DECLARED.clear()
-
-
-@pytest.hookimpl(wrapper=True)
-def pytest_report_to_serializable() -> Generator[None, Any, Any]:
-    """Let a report with lone surrogates reach the process that collects them."""
-    return writable((yield))
-
-
-def writable(value: Any) -> Any:
-    """Replace what UTF-8 cannot say, in all texts of a report."""
-    if isinstance(value, str):
-        return value.encode("utf-8", "replace").decode()
-    if isinstance(value, dict):
-        return {writable(key): writable(held) for key, held in value.items()}
-    if isinstance(value, list | tuple):
-        return type(value)(writable(held) for held in value)
-    return value

@@ -251,6 +251,7 @@ RETRY = Expected(act="retry")
 GIVE_UP = Expected(act="give_up")
 CUT_OFF = Expected(act="retry", faults=("no_stop_reason",))
 BAD_ARGUMENTS = Expected(act="back_to_model", faults=("bad_arguments",))
+CUT_ARGUMENTS = Expected(act="back_to_model", faults=("cut_arguments",))
 NO_TOOL_CALL = Expected(act="back_to_model", faults=("no_tool_call",))
 UNPARSABLE = Expected(act="back_to_model", faults=("unparsable",))
 IN_10_S = format_datetime(NOW + _seconds(10), usegmt=True)
@@ -361,7 +362,7 @@ MISTAKES = (
     _row(
         "a tool call at the token limit",
         _calls(GOOD_ARGS, finish="length"),
-        BAD_ARGUMENTS,
+        CUT_ARGUMENTS,
         bind=with_tool,
     ),
     _row(

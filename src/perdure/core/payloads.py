@@ -14,8 +14,12 @@ from perdure.core.jsons import Raw
 
 
 def in_order(value: Raw) -> Raw:
-    """Write a JSON value for another process; None stays None. Any codec still applies to it."""
-    if value is None or isinstance(value, RawValue):
+    """Write a JSON object or list for another process; any codec still applies to it.
+
+    Everything else is returned as it is: it has no keys, or a form of Temporal's own, as the
+    metadata of a workflow have.
+    """
+    if not isinstance(value, dict | list | tuple):
         return value
     data = json.dumps(value, cls=AdvancedJSONEncoder, separators=(",", ":")).encode()
     return RawValue(Payload(metadata={"encoding": b"json/plain"}, data=data))

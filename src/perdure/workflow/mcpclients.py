@@ -43,7 +43,7 @@ class Clients:
 def is_client(thing: object) -> bool:
     """Tell whether an object is a client of the adapters; loads nothing."""
     kind = _kind()
-    return kind is not None and isinstance(thing, kind)
+    return kind is not None and issubclass(type(thing), kind)
 
 
 def install() -> None:
