@@ -43,7 +43,8 @@ gallery: $(READY)
 test: $(READY)
 	@$(PYTEST) tests/architecture tests/docs tests/unit tests/replay
 	@$(PYTEST) tests/conformance
-	@$(PYTEST) tests/integration --ignore tests/integration/runtime
+	@$(PYTEST) $(filter-out %/__pycache__/ tests/integration/runtime/ tests/integration/testing/,$(sort $(wildcard tests/integration/*/)))
+	@$(PYTEST) tests/integration/test_*.py tests/integration/testing
 	@$(PYTEST) tests/integration/runtime
 	@$(PYTEST) tests/e2e
 
