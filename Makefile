@@ -41,18 +41,19 @@ gallery: $(READY)
 
 # Suite by suite, each in a process of its own: what one declares or loads is not there for the next.
 test: $(READY)
-	@$(PYTEST) tests/architecture tests/docs tests/unit tests/replay
+	@$(PYTEST) tests/architecture tests/docs tests/unit
 	@$(PYTEST) tests/conformance
-	@$(PYTEST) $(filter-out %/__pycache__/ tests/integration/runtime/ tests/integration/testing/,$(sort $(wildcard tests/integration/*/)))
-	@$(PYTEST) tests/integration/test_*.py tests/integration/testing
-	@$(PYTEST) tests/integration/runtime
-	@$(PYTEST) tests/e2e
+	@$(MAKE) --no-print-directory integration e2e
 
 unit: $(READY)
 	@$(PYTEST) tests/unit tests/architecture
 
+PARTS := $(filter-out %/__pycache__/ tests/integration/runtime/ tests/integration/testing/,$(sort $(wildcard tests/integration/*/)))
+
 integration: $(READY)
-	@$(PYTEST) tests/integration tests/replay
+	@$(PYTEST) $(PARTS)
+	@$(PYTEST) tests/integration/test_*.py tests/integration/testing
+	@$(PYTEST) tests/integration/runtime tests/replay
 
 e2e: $(READY)
 	@$(PYTEST) tests/e2e
