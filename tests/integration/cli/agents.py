@@ -6,7 +6,9 @@ from typing import TypedDict
 
 from langchain_core.language_models import GenericFakeChatModel
 from langchain_core.messages import AIMessage, HumanMessage
+from langchain_core.runnables import RunnableConfig
 from langgraph.graph import END, START, StateGraph
+from langgraph.runtime import Runtime
 from langgraph.types import interrupt
 
 import perdure
@@ -16,6 +18,10 @@ class State(TypedDict, total=False):
     text: str
     said: str
     answer: object
+
+
+class Who(TypedDict):
+    user: str
 
 
 def endless(text):
@@ -52,8 +58,8 @@ wait_tool = perdure.tool(wait_long)
 break_tool = perdure.tool(break_down)
 
 
-def graph(node):
-    made = StateGraph(State)
+def graph(node, context=None):
+    made = StateGraph(State, context_schema=context)
     made.add_node("work", node)
     made.add_edge(START, "work")
     made.add_edge("work", END)
@@ -118,3 +124,11 @@ def twice():
         return {"said": first + await send_tool.ainvoke({"to": "ann@example.com", "body": "2"})}
 
     return graph(work)
+
+
+@agents.register("who")
+def who():
+    def work(state: State, runtime: Runtime[Who], config: RunnableConfig):
+        return {"said": f"{runtime.context['user']} in {config['configurable']['town']}"}
+
+    return graph(work, Who)

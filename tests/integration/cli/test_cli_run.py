@@ -44,6 +44,23 @@ def test_any_text_comes_back_as_it_went_in(perdure, text):
     assert (told.code, told.data["text"]) == (0, text)
 
 
+def test_a_run_is_given_context_and_config(perdure):
+    told = perdure(
+        "run",
+        "who",
+        "--context",
+        '{"user": "ben"}',
+        "--config",
+        '{"configurable": {"town": "Ulm"}}',
+    )
+    assert (told.code, told.data["said"]) == (0, "ben in Ulm")
+
+
+def test_a_config_that_does_not_travel_is_refused(perdure):
+    told = perdure("run", "who", "--config", '{"callbacks": []}')
+    assert (told.code, "[bad_option]" in told.err, "'callbacks'" in told.err) == (2, True, True)
+
+
 def test_a_message_of_five_megabytes_is_refused_with_its_size(perdure, tmp_path):
     file = tmp_path / "big.json"
     file.write_text(json.dumps({"text": "x" * 5_000_000}))
