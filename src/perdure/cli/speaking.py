@@ -116,15 +116,6 @@ class Screen:
             self._texts = {}
         self._tell_asides()
 
-    def _advance(self) -> None:
-        """A part of the graph is done: go on with the text that waits, if one does."""
-        if not self._terminal:
-            self.settle()
-            return
-        self._end_line()
-        if not self._open_next():
-            self._tell_asides()
-
     def _end_line(self) -> None:
         if self._open:
             self._write()

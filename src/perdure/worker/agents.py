@@ -18,7 +18,6 @@ from perdure.storage.values import ValueCodec
 from perdure.worker.annotations import types_of
 from perdure.workflow.found import Found
 
-Built = Pregel[Raw, Raw, Raw, Raw] | StateGraph[Raw, Raw, Raw, Raw]
 Build = Callable[[], Raw]
 
 

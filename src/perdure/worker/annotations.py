@@ -28,14 +28,6 @@ def types_of(graph: Raw) -> list[type]:
     return list(finder.found)
 
 
-def types_in(*annotations: Raw) -> list[type]:
-    """List the types that annotations name, in the order of naming."""
-    finder = _Finder()
-    for annotation in annotations:
-        finder.add(annotation)
-    return list(finder.found)
-
-
 class _Finder:
     """Walks annotations; each is looked at once."""
 
