@@ -21,11 +21,12 @@ from perdure.activity.pacing import Pacer
 from perdure.activity.performing import Memory, perform
 from perdure.activity.provider import tune
 from perdure.activity.replies import check, collect
+from perdure.activity.resolver import Resolver
 from perdure.activity.throwing import write_exception
 from perdure.core.causes import words
 from perdure.core.declared import Declaration, Table
 from perdure.core.frames import StreamSink
-from perdure.core.jsons import Json, Raw
+from perdure.core.jsons import Json, Raw, as_object
 from perdure.core.names import MODEL_ACTIVITY, TOOL_ACTIVITY
 from perdure.core.options import LLM_RETRY, TOOL_RETRY, Retry
 from perdure.core.ports import Codec, Notify
@@ -34,6 +35,7 @@ from perdure.core.verdicts import Verdict, no_sooner
 from perdure.core.wire import PAYLOAD_LIMIT, ModelCall, ModelReply, ToolCall
 from perdure.errors import (
     ModelFailed,
+    NewerWire,
     PayloadTooLarge,
     PerdureError,
     ToolFailed,
@@ -55,6 +57,7 @@ class Activities:
         sink: StreamSink | None = None,
         memory: Memory | None = None,
         servers: Callable[[ToolCall], BaseTool] | None = None,
+        resolver: Resolver | None = None,
     ) -> None:
         self._servers = servers
         self._memory = memory
@@ -63,6 +66,7 @@ class Activities:
         self._codec = codec
         self._pacer = pacer
         self._notify = notify
+        self._resolver = resolver or Resolver()
         self._tuned = lru_cache(maxsize=64)(self._tune)
 
     @activity.defn(name=MODEL_ACTIVITY)
@@ -73,14 +77,14 @@ class Activities:
             ApplicationError: The call failed; its type is a code of `perdure.errors`, whether
                 and when Temporal tries again is the classifier's verdict.
         """
-        call = ModelCall.from_json(raw)
-        try:
-            messages = cast("list[BaseMessage]", self._codec.decode(call.messages))
-            options = cast("dict[str, Raw]", self._codec.decode(call.options)) or {}
-            model = self._tuned(call.model, call.attempt_timeout)
-        except PerdureError as error:
-            raise _final(error) from error
         async with heartbeats():
+            try:
+                call = ModelCall.from_json(await self._resolver.grow(raw))
+                messages = cast("list[BaseMessage]", self._codec.decode(call.messages))
+                options = cast("dict[str, Raw]", self._codec.decode(call.options)) or {}
+                model = self._tuned(call.model, call.attempt_timeout)
+            except PerdureError as error:
+                raise _final(error) from error
             await self._pacer.wait(call.model)
             listeners = self._listeners(call)
             message, faults = await self._ask(call.model, model, messages, options, listeners)
@@ -132,12 +136,13 @@ class Activities:
         Raises:
             ApplicationError: As for `model`.
         """
-        call = ToolCall.from_json(raw)
-        subject = f"tool {call.tool!r}"
-        token = KEY.set(call.key)
+        told = as_object(raw, what="a tool call")
+        subject = f"tool {told.get('tool')!r}"
+        token = KEY.set(cast("str | None", told.get("key")))
         try:
-            tool = self._tool(call)
             async with heartbeats():
+                call = ToolCall.from_json(await self._resolver.grow(told))
+                tool = self._tool(call)
                 outcome = await perform(
                     tool,
                     call,
@@ -200,6 +205,7 @@ class Activities:
                     "Return less, or a reference to where it is stored"
                 )
             )
+        self._resolver.shelf.learn(data)
         return data
 
     def _report(self, name: str, message: AIMessage, usage: Mapping[str, Json]) -> None:
@@ -240,4 +246,5 @@ def _cause(error: Exception) -> Exception:
 
 
 def _final(error: PerdureError) -> ApplicationError:
-    return ApplicationError(str(error), type=error.code, non_retryable=True)
+    final = not isinstance(error, NewerWire)
+    return ApplicationError(str(error), type=error.code, non_retryable=final)
