@@ -75,9 +75,7 @@ def plan(given: argparse.Namespace) -> Iterator[Cell]:
                 peers = list(given.peers)
                 random.Random(f"{number}/{suite}").shuffle(peers)
                 for peer in peers:
-                    yield Cell(
-                        suite=suite, peer=peer, turns=turns, payload=payload, agents=agents
-                    )
+                    yield Cell(suite=suite, peer=peer, turns=turns, payload=payload, agents=agents)
 
 
 def _grid(suite: str, given: argparse.Namespace) -> Iterator[tuple[int, int, int]]:

@@ -59,6 +59,7 @@ SUBJECTS: Mapping[str, Subject] = {
     ),
     "deepagents-react": Subject(
         module="deeploop",
+        options=("kind=react",),
         about="temporalio-deepagents' model and tool in create_agent",
         requirements="temporalio-deepagents",
     ),

@@ -24,8 +24,7 @@ def fit(points: Sequence[tuple[int, float]]) -> tuple[float, float, float]:
             if k != i:
                 factor = matrix[k][i] / matrix[i][i]
                 matrix[k] = [
-                    left - factor * right
-                    for left, right in zip(matrix[k], matrix[i], strict=True)
+                    left - factor * right for left, right in zip(matrix[k], matrix[i], strict=True)
                 ]
     a, b, c = (matrix[i][3] / matrix[i][i] for i in range(3))
     return a, b, c

@@ -122,9 +122,7 @@ async def many(peer: Any, given: argparse.Namespace, name: str) -> dict[str, Any
     Counters.reset()
     agents, turns = given.agents, given.turns
     meter = Meter(given.server)
-    runs = (
-        peer.run_one(f"{name}-{n}", turns, given.payload, given.timeout) for n in range(agents)
-    )
+    runs = (peer.run_one(f"{name}-{n}", turns, given.payload, given.timeout) for n in range(agents))
     tokens = await asyncio.gather(*runs, return_exceptions=True)
     figures: dict[str, Any] = meter.read(agents * turns)
     failed = [token for token in tokens if isinstance(token, BaseException)]

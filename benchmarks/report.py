@@ -147,9 +147,7 @@ def markdown(rows: Sequence[Row]) -> str:
         for cell in sorted({(row["turns"], row["payload"]) for row in chosen}):
             told = f"{cell[0]} turns, " if suite in ("single", "many") else ""
             said.append(f"### {title}: {told}{cell[1]:,} bytes a result")
-            said.append(
-                _table(suite, [r for r in chosen if (r["turns"], r["payload"]) == cell])
-            )
+            said.append(_table(suite, [r for r in chosen if (r["turns"], r["payload"]) == cell]))
     return "\n\n".join(said) + "\n"
 
 

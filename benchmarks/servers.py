@@ -38,7 +38,7 @@ def find_postgres() -> Path:
     """
     found = shutil.which("initdb")
     if found:
-        return Path(found).parent
+        return Path(found).resolve().parent
     folders = sorted(Path("/usr/lib/postgresql").glob("*/bin"), key=lambda one: one.parent.name)
     if not folders:
         raise NotAvailable("PostgreSQL is not installed (initdb, pg_ctl)")

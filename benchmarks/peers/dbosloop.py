@@ -1,6 +1,5 @@
 """(f) DBOS: a while loop of steps in an async workflow. options: store=sqlite|postgres (--url is the DSN)."""
 
-
 import asyncio
 import contextlib
 import os
@@ -28,14 +27,20 @@ async def call_llm(messages: list[dict]) -> dict:
     return {
         "role": "assistant",
         "content": workload.MODEL_TEXT,
-        "tool_calls": [{"id": f"call_{turn}", "name": "observe", "args": {"step": turn, "size": payload}}],
+        "tool_calls": [
+            {"id": f"call_{turn}", "name": "observe", "args": {"step": turn, "size": payload}}
+        ],
     }
 
 
 @DBOS.step()
 async def call_tool(call: dict) -> dict:
     Counters.hit("tool")
-    return {"role": "tool", "content": workload.observation(call["args"]["step"], call["args"]["size"]), "tool_call_id": call["id"]}
+    return {
+        "role": "tool",
+        "content": workload.observation(call["args"]["step"], call["args"]["size"]),
+        "tool_call_id": call["id"],
+    }
 
 
 @DBOS.workflow()
@@ -87,8 +92,19 @@ class DbosPeer(Peer):
 
         with _get_dbos_instance()._sys_db.engine.connect() as c:
             t, w = S.operation_outputs, S.workflow_status
-            a = c.execute(sa.select(sa.func.count(), sa.func.coalesce(sa.func.sum(sa.func.length(t.c.output)), 0)).where(t.c.workflow_uuid == run_id)).one()
-            b = c.execute(sa.select(sa.func.count(), sa.func.coalesce(sa.func.sum(sa.func.length(w.c.inputs) + sa.func.length(w.c.output)), 0)).where(w.c.workflow_uuid == run_id)).one()
+            a = c.execute(
+                sa.select(
+                    sa.func.count(), sa.func.coalesce(sa.func.sum(sa.func.length(t.c.output)), 0)
+                ).where(t.c.workflow_uuid == run_id)
+            ).one()
+            b = c.execute(
+                sa.select(
+                    sa.func.count(),
+                    sa.func.coalesce(
+                        sa.func.sum(sa.func.length(w.c.inputs) + sa.func.length(w.c.output)), 0
+                    ),
+                ).where(w.c.workflow_uuid == run_id)
+            ).one()
         return a[0] + b[0], int(a[1]) + int(b[1])
 
     async def finished(self, token: Any) -> Finished:
@@ -102,7 +118,11 @@ class DbosPeer(Peer):
         c0, t0 = time.process_time(), time.perf_counter()
         h = await DBOS.fork_workflow_async(run_id, 2 * turns + 1)
         m = await h.get_result()
-        return Replayed(wall_s=time.perf_counter() - t0, cpu_s=time.process_time() - c0, failure=None if m == n else f"{m} != {n}")
+        return Replayed(
+            wall_s=time.perf_counter() - t0,
+            cpu_s=time.process_time() - c0,
+            failure=None if m == n else f"{m} != {n}",
+        )
 
     async def park_one(self, run_id: str, payload: int) -> Any:
         h = await self.start(run_id, 1, payload, approval=True)

@@ -5,7 +5,6 @@ agent than the others: its tool advertisements travel in every model call.
 options: kind=deep (default, create_temporal_deep_agent) or kind=react (langchain create_agent with TemporalModel).
 """
 
-
 from datetime import timedelta
 from typing import Any
 
@@ -19,7 +18,12 @@ with workflow.unsafe.imports_passed_through():
     from langchain_core.outputs import ChatGeneration, ChatResult
     from langchain_core.tools import tool
     from benchmarks.peers.base import TemporalPeer
-    from temporalio.deepagents import DeepAgentsPlugin, TemporalModel, create_temporal_deep_agent, tool_as_activity
+    from temporalio.deepagents import (
+        DeepAgentsPlugin,
+        TemporalModel,
+        create_temporal_deep_agent,
+        tool_as_activity,
+    )
     from benchmarks.workload import Counters
 
 
@@ -31,18 +35,26 @@ class Scripted(BaseChatModel):
     def bind_tools(self, tools: Any, **kwargs: Any) -> Any:
         return self
 
-    def _generate(self, messages: Any, stop: Any = None, run_manager: Any = None, **kwargs: Any) -> ChatResult:
+    def _generate(
+        self, messages: Any, stop: Any = None, run_manager: Any = None, **kwargs: Any
+    ) -> ChatResult:
         turns, payload = workload.parse(next(m for m in messages if m.type == "human").text)
         turn = sum(1 for m in messages if m.type == "ai")
         Counters.hit("model")
         if turn >= turns:
             msg = AIMessage("done", id=f"ai-{turn}")
         else:
-            call = {"name": "observe", "args": {"step": turn, "size": payload}, "id": f"call_{turn}"}
+            call = {
+                "name": "observe",
+                "args": {"step": turn, "size": payload},
+                "id": f"call_{turn}",
+            }
             msg = AIMessage(workload.MODEL_TEXT, tool_calls=[call], id=f"ai-{turn}")
         return ChatResult(generations=[ChatGeneration(message=msg)])
 
-    async def _agenerate(self, messages: Any, stop: Any = None, run_manager: Any = None, **kwargs: Any) -> ChatResult:
+    async def _agenerate(
+        self, messages: Any, stop: Any = None, run_manager: Any = None, **kwargs: Any
+    ) -> ChatResult:
         return self._generate(messages)
 
 
@@ -61,16 +73,33 @@ class DeepAgent:
     @workflow.run
     async def run(self, turns: int, payload: int, kind: str) -> int:
         if kind == "deep":
-            agent = create_temporal_deep_agent(model="bench:scripted", tools=[OBSERVE], activity_options={"start_to_close_timeout": timedelta(seconds=60)})
+            agent = create_temporal_deep_agent(
+                model="bench:scripted",
+                tools=[OBSERVE],
+                activity_options={"start_to_close_timeout": timedelta(seconds=60)},
+            )
         else:
-            model = TemporalModel(model="bench:scripted", activity_options={"start_to_close_timeout": timedelta(seconds=60)})
+            model = TemporalModel(
+                model="bench:scripted",
+                activity_options={"start_to_close_timeout": timedelta(seconds=60)},
+            )
             agent = create_agent(model, [OBSERVE])
-        out = await agent.ainvoke({"messages": [{"role": "user", "content": workload.request(turns, payload)}]}, {"recursion_limit": 8 * turns + 30})
+        out = await agent.ainvoke(
+            {"messages": [{"role": "user", "content": workload.request(turns, payload)}]},
+            {"recursion_limit": 8 * turns + 30},
+        )
         return len(out["messages"])
 
 
 class DeepPeer(TemporalPeer):
-    packages = ("temporalio-deepagents", "deepagents", "langchain", "langgraph", "langchain-core", "temporalio")
+    packages = (
+        "temporalio-deepagents",
+        "deepagents",
+        "langchain",
+        "langgraph",
+        "langchain-core",
+        "temporalio",
+    )
 
     def client_options(self) -> dict[str, Any]:
         return {"plugins": [DeepAgentsPlugin(model_provider=lambda name: Scripted())]}
@@ -79,11 +108,17 @@ class DeepPeer(TemporalPeer):
         return {"workflows": [DeepAgent]}
 
     def replayer_options(self) -> dict[str, Any]:
-        return {"workflows": [DeepAgent], "plugins": [DeepAgentsPlugin(model_provider=lambda name: Scripted())]}
+        return {
+            "workflows": [DeepAgent],
+            "plugins": [DeepAgentsPlugin(model_provider=lambda name: Scripted())],
+        }
 
     async def start(self, run_id: str, turns: int, payload: int, *, approval: bool = False) -> Any:
         return await self.client.start_workflow(
-            DeepAgent.run, args=[turns, payload, self.options.get("kind", "deep")], id=run_id, task_queue=self.queue
+            DeepAgent.run,
+            args=[turns, payload, self.options.get("kind", "deep")],
+            id=run_id,
+            task_queue=self.queue,
         )
 
 

@@ -3,10 +3,15 @@
 The nodes call convert_to_messages because both Temporal integrations hand an activity plain dicts, not messages.
 """
 
-
 from typing import Annotated, Any, TypedDict
 
-from langchain_core.messages import AIMessage, AnyMessage, HumanMessage, ToolMessage, convert_to_messages
+from langchain_core.messages import (
+    AIMessage,
+    AnyMessage,
+    HumanMessage,
+    ToolMessage,
+    convert_to_messages,
+)
 from langgraph.graph import END, START, StateGraph
 from langgraph.graph.message import add_messages
 
@@ -38,7 +43,11 @@ async def tools(state: State) -> dict[str, Any]:
     Counters.hit("tool")
     return {
         "messages": [
-            ToolMessage(workload.observation(c["args"]["step"], c["args"]["size"]), tool_call_id=c["id"], id=f"tool-{c['id']}")
+            ToolMessage(
+                workload.observation(c["args"]["step"], c["args"]["size"]),
+                tool_call_id=c["id"],
+                id=f"tool-{c['id']}",
+            )
             for c in last.tool_calls
         ]
     }
@@ -53,7 +62,13 @@ async def route(state: Any) -> str:
     return route_sync(state)
 
 
-def build(state: Any = State, meta: dict[str, Any] | None = None, approval: Any = None, approval_meta: dict[str, Any] | None = None, route: Any = route) -> StateGraph:
+def build(
+    state: Any = State,
+    meta: dict[str, Any] | None = None,
+    approval: Any = None,
+    approval_meta: dict[str, Any] | None = None,
+    route: Any = route,
+) -> StateGraph:
     g = StateGraph(state)
     kw = lambda m: {"metadata": dict(m)} if m is not None else {}  # noqa: E731
     g.add_node("model", model, input_schema=state, **kw(meta))

@@ -45,9 +45,7 @@ class Scripted(BaseChatModel):
         Counters.hit("model")
         calls = [{"name": self.tool, "args": {"step": turn, "size": payload}, "id": f"call_{turn}"}]
         message = (
-            AIMessage("done")
-            if turn >= turns
-            else AIMessage(workload.MODEL_TEXT, tool_calls=calls)
+            AIMessage("done") if turn >= turns else AIMessage(workload.MODEL_TEXT, tool_calls=calls)
         )
         return ChatResult(generations=[ChatGeneration(message=message)])
 

@@ -4,7 +4,6 @@ options: converter=pydantic uses temporalio.contrib.pydantic (the default conver
 route=sync uses a plain router function (the samples say it must be async).
 """
 
-
 from datetime import timedelta
 from typing import Any
 
@@ -58,7 +57,9 @@ class PluginApproval:
         out = await app.ainvoke(lgnodes.first(turns, payload), config)
         while "__interrupt__" in out:
             self.waiting = True
-            await workflow.wait_condition(lambda: self.approved is not None, timeout=timedelta(hours=24))
+            await workflow.wait_condition(
+                lambda: self.approved is not None, timeout=timedelta(hours=24)
+            )
             self.waiting = False
             out = await app.ainvoke(Command(resume=self.approved), config)
         return len(out["messages"])
@@ -72,9 +73,14 @@ class PluginPeer(TemporalPeer):
         where = options.get("approval_in", "workflow")
         self.plugin = LangGraphPlugin(
             graphs={
-                "toolloop": lgnodes.build(meta=META, route=lgnodes.route_sync if options.get("route") == "sync" else lgnodes.route),
+                "toolloop": lgnodes.build(
+                    meta=META,
+                    route=lgnodes.route_sync if options.get("route") == "sync" else lgnodes.route,
+                ),
                 "approval": lgnodes.build(
-                    meta=META, approval=approval, approval_meta={"execute_in": "workflow"} if where == "workflow" else META
+                    meta=META,
+                    approval=approval,
+                    approval_meta={"execute_in": "workflow"} if where == "workflow" else META,
                 ),
             }
         )
@@ -96,7 +102,9 @@ class PluginPeer(TemporalPeer):
 
     async def start(self, run_id: str, turns: int, payload: int, *, approval: bool = False) -> Any:
         wf = PluginApproval if approval else PluginAgent
-        return await self.client.start_workflow(wf.run, args=[turns, payload], id=run_id, task_queue=self.queue)
+        return await self.client.start_workflow(
+            wf.run, args=[turns, payload], id=run_id, task_queue=self.queue
+        )
 
     async def park_one(self, run_id: str, payload: int) -> Any:
         handle = await self.start(run_id, 1, payload, approval=True)

@@ -4,7 +4,6 @@ options: style=durability (default: the TemporalDurability capability, which 2.x
 (the deprecated TemporalAgent wrapper).
 """
 
-
 import os
 from datetime import timedelta
 from typing import Any
@@ -17,7 +16,12 @@ with workflow.unsafe.imports_passed_through():
     from benchmarks import workload
     from benchmarks.peers.base import TemporalPeer
     from pydantic_ai import Agent, DeferredToolRequests, DeferredToolResults
-    from pydantic_ai.durable_exec.temporal import PydanticAIPlugin, PydanticAIWorkflow, TemporalAgent, TemporalDurability
+    from pydantic_ai.durable_exec.temporal import (
+        PydanticAIPlugin,
+        PydanticAIWorkflow,
+        TemporalAgent,
+        TemporalDurability,
+    )
     from pydantic_ai.messages import ModelMessage, ModelResponse, TextPart, ToolCallPart
     from pydantic_ai.models.function import AgentInfo, FunctionModel
     from pydantic_ai.usage import UsageLimits
@@ -31,7 +35,12 @@ async def scripted(messages: list[ModelMessage], info: AgentInfo) -> ModelRespon
     Counters.hit("model")
     if turn >= turns:
         return ModelResponse(parts=[TextPart("done")])
-    return ModelResponse(parts=[TextPart(workload.MODEL_TEXT), ToolCallPart("observe", {"step": turn, "size": payload}, f"call_{turn}")])
+    return ModelResponse(
+        parts=[
+            TextPart(workload.MODEL_TEXT),
+            ToolCallPart("observe", {"step": turn, "size": payload}, f"call_{turn}"),
+        ]
+    )
 
 
 async def observe(step: int, size: int) -> str:
@@ -43,7 +52,12 @@ async def observe(step: int, size: int) -> str:
 def make(name: str, approval: bool) -> Any:
     style = os.environ.get("PEERBENCH_PYDAI_STYLE", "durability")
     kw: dict[str, Any] = {"capabilities": [TemporalDurability()]} if style == "durability" else {}
-    agent = Agent(FunctionModel(scripted), name=name, output_type=[str, DeferredToolRequests] if approval else str, **kw)
+    agent = Agent(
+        FunctionModel(scripted),
+        name=name,
+        output_type=[str, DeferredToolRequests] if approval else str,
+        **kw,
+    )
     agent.tool_plain(observe, requires_approval=approval)
     if style == "agent":
         with warnings.catch_warnings():
@@ -88,10 +102,18 @@ class PydaiApproval(PydanticAIWorkflow):
         result = await AGENT_APPROVAL.run(workload.request(turns, payload), usage_limits=LIMITS)
         while isinstance(result.output, DeferredToolRequests):
             self.waiting = True
-            await workflow.wait_condition(lambda: self.approved is not None, timeout=timedelta(hours=24))
+            await workflow.wait_condition(
+                lambda: self.approved is not None, timeout=timedelta(hours=24)
+            )
             self.waiting = False
-            answers = DeferredToolResults(approvals={c.tool_call_id: True for c in result.output.approvals})
-            result = await AGENT_APPROVAL.run(message_history=result.all_messages(), deferred_tool_results=answers, usage_limits=LIMITS)
+            answers = DeferredToolResults(
+                approvals={c.tool_call_id: True for c in result.output.approvals}
+            )
+            result = await AGENT_APPROVAL.run(
+                message_history=result.all_messages(),
+                deferred_tool_results=answers,
+                usage_limits=LIMITS,
+            )
         return len(result.all_messages())
 
 
@@ -109,7 +131,9 @@ class PydaiPeer(TemporalPeer):
 
     async def start(self, run_id: str, turns: int, payload: int, *, approval: bool = False) -> Any:
         wf = PydaiApproval if approval else PydaiAgent
-        return await self.client.start_workflow(wf.run, args=[turns, payload], id=run_id, task_queue=self.queue)
+        return await self.client.start_workflow(
+            wf.run, args=[turns, payload], id=run_id, task_queue=self.queue
+        )
 
     async def park_one(self, run_id: str, payload: int) -> Any:
         handle = await self.start(run_id, 1, payload, approval=True)

@@ -4,7 +4,6 @@ options: sandbox=0 runs the workflow unsandboxed; delta=1 is not a peer but the 
 the model activity gets only its turn number, so nothing is sent twice.
 """
 
-
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any
@@ -43,7 +42,11 @@ class Ask:
 def script(turn: int, turns: int, payload: int) -> Message:
     if turn >= turns:
         return Message("assistant", "done")
-    return Message("assistant", workload.MODEL_TEXT, [ToolCall(f"call_{turn}", "observe", {"step": turn, "size": payload})])
+    return Message(
+        "assistant",
+        workload.MODEL_TEXT,
+        [ToolCall(f"call_{turn}", "observe", {"step": turn, "size": payload})],
+    )
 
 
 @activity.defn
@@ -63,7 +66,9 @@ async def call_llm_delta(turn: int, turns: int, payload: int) -> Message:
 @activity.defn
 async def call_tool(call: ToolCall) -> Message:
     Counters.hit("tool")
-    return Message("tool", workload.observation(call.args["step"], call.args["size"]), tool_call_id=call.id)
+    return Message(
+        "tool", workload.observation(call.args["step"], call.args["size"]), tool_call_id=call.id
+    )
 
 
 TIMEOUT = {"start_to_close_timeout": timedelta(seconds=60)}
@@ -89,7 +94,9 @@ class RawAgent:
         turn = 0
         while True:
             if ask.delta:
-                reply = await workflow.execute_activity(call_llm_delta, args=[turn, ask.turns, ask.payload], **TIMEOUT)
+                reply = await workflow.execute_activity(
+                    call_llm_delta, args=[turn, ask.turns, ask.payload], **TIMEOUT
+                )
             else:
                 reply = await workflow.execute_activity(call_llm, messages, **TIMEOUT)
             messages.append(reply)
@@ -98,7 +105,9 @@ class RawAgent:
                 return len(messages)
             if ask.approval:
                 self.waiting = True
-                await workflow.wait_condition(lambda: self.approved is not None, timeout=timedelta(hours=24))
+                await workflow.wait_condition(
+                    lambda: self.approved is not None, timeout=timedelta(hours=24)
+                )
                 self.waiting = False
             for call in reply.tool_calls:
                 messages.append(await workflow.execute_activity(call_tool, call, **TIMEOUT))
@@ -108,7 +117,10 @@ class RawPeer(TemporalPeer):
     packages = ("temporalio",)
 
     def worker_options(self) -> dict[str, Any]:
-        kw: dict[str, Any] = {"workflows": [RawAgent], "activities": [call_llm, call_llm_delta, call_tool]}
+        kw: dict[str, Any] = {
+            "workflows": [RawAgent],
+            "activities": [call_llm, call_llm_delta, call_tool],
+        }
         if self.options.get("sandbox") == "0":
             from temporalio.worker import UnsandboxedWorkflowRunner
 

@@ -5,7 +5,6 @@ Not the same guarantee as Temporal: a crashed process does not restart anything 
 graph again with the thread id; a node that was running when the process died runs again from its start.
 """
 
-
 import asyncio
 import contextlib
 import os
@@ -26,7 +25,13 @@ async def approval(state: lgnodes.State) -> dict[str, Any]:
 
 
 class SaverPeer(Peer):
-    packages = ("langgraph", "langgraph-checkpoint", "langgraph-checkpoint-sqlite", "langgraph-checkpoint-postgres", "psycopg")
+    packages = (
+        "langgraph",
+        "langgraph-checkpoint",
+        "langgraph-checkpoint-sqlite",
+        "langgraph-checkpoint-postgres",
+        "psycopg",
+    )
 
     @contextlib.asynccontextmanager
     async def saver(self, url: str) -> AsyncIterator[Any]:
@@ -41,7 +46,9 @@ class SaverPeer(Peer):
             from psycopg_pool import AsyncConnectionPool
 
             kw = {"autocommit": True, "prepare_threshold": 0, "row_factory": dict_row}
-            async with AsyncConnectionPool(url, min_size=2, max_size=16, kwargs=kw, open=False) as pool:
+            async with AsyncConnectionPool(
+                url, min_size=2, max_size=16, kwargs=kw, open=False
+            ) as pool:
                 self.pool = pool
                 s = AsyncPostgresSaver(pool)
                 await s.setup()
@@ -67,7 +74,10 @@ class SaverPeer(Peer):
     async def run_one(self, run_id: str, turns: int, payload: int, timeout: float) -> Any:
         try:
             out = await asyncio.wait_for(
-                self.app.ainvoke(lgnodes.first(turns, payload), self.config(run_id, turns), durability="sync"), timeout
+                self.app.ainvoke(
+                    lgnodes.first(turns, payload), self.config(run_id, turns), durability="sync"
+                ),
+                timeout,
             )
         except TimeoutError:
             raise Stuck(f"not finished after {timeout} s") from None
@@ -103,15 +113,23 @@ class SaverPeer(Peer):
             state = await app.aget_state(self.config(run_id, turns))
             t1 = time.perf_counter()
         same = len(state.values["messages"]) == n
-        return Replayed(wall_s=t1 - t0, cpu_s=time.process_time() - c0, failure=None if same else "messages differ")
+        return Replayed(
+            wall_s=t1 - t0,
+            cpu_s=time.process_time() - c0,
+            failure=None if same else "messages differ",
+        )
 
     async def park_one(self, run_id: str, payload: int) -> Any:
-        out = await self.appa.ainvoke(lgnodes.first(1, payload), self.config(run_id, 1), durability="sync")
+        out = await self.appa.ainvoke(
+            lgnodes.first(1, payload), self.config(run_id, 1), durability="sync"
+        )
         assert "__interrupt__" in out
         return run_id
 
     async def release_one(self, token: Any) -> int:
-        out = await self.appa.ainvoke(Command(resume=True), self.config(token, 1), durability="sync")
+        out = await self.appa.ainvoke(
+            Command(resume=True), self.config(token, 1), durability="sync"
+        )
         return len(out["messages"])
 
 
