@@ -1,4 +1,4 @@
-"""(f) DBOS: a while loop of steps in an async workflow. options: store=sqlite|postgres (--url is the DSN)."""
+"""DBOS: a loop of steps in an async workflow. options: store=sqlite|postgres; --url is the DSN."""
 
 import asyncio
 import contextlib
@@ -63,10 +63,10 @@ class DbosPeer(Peer):
 
     @contextlib.asynccontextmanager
     async def running(self, url: str) -> AsyncIterator[None]:
-        with tempfile.TemporaryDirectory(prefix="peerbench-") as d:
+        with tempfile.TemporaryDirectory(prefix="perdure-bench-") as d:
             if self.options.get("store", "sqlite") == "sqlite":
                 url = f"sqlite:///{os.path.join(d, 'dbos.sqlite')}"
-            DBOS(config={"name": "peerbench", "system_database_url": url, "log_level": "WARNING"})
+            DBOS(config={"name": "benchmark", "system_database_url": url, "log_level": "WARNING"})
             DBOS.launch()
             try:
                 yield
@@ -113,7 +113,7 @@ class DbosPeer(Peer):
         return Finished(messages=n, events=rows, stored=size)
 
     async def replay(self, token: Any) -> Replayed:
-        """Fork at the last step: every earlier step is answered from the store, the last one runs again."""
+        """Fork at the last step: the store answers every earlier one, the last runs again."""
         run_id, turns, n = token
         c0, t0 = time.process_time(), time.perf_counter()
         h = await DBOS.fork_workflow_async(run_id, 2 * turns + 1)

@@ -1,8 +1,8 @@
-"""(g) temporalio-deepagents: the LangGraph loop runs in the workflow, each model call and tool call is an activity.
+"""temporalio-deepagents: the graph runs in the workflow, each model and tool call is an activity.
 
-create_deep_agent brings its own middleware (todos, file system, sub-agents, summarization), so this is a heavier
-agent than the others: its tool advertisements travel in every model call.
-options: kind=deep (default, create_temporal_deep_agent) or kind=react (langchain create_agent with TemporalModel).
+options: kind=react is LangChain's create_agent with its TemporalModel; kind=deep (default) is
+create_temporal_deep_agent, a heavier agent with middleware of its own, whose tools travel with
+every call.
 """
 
 from datetime import timedelta
@@ -11,26 +11,27 @@ from typing import Any
 from temporalio import workflow
 
 with workflow.unsafe.imports_passed_through():
-    from benchmarks import workload
     from langchain.agents import create_agent
     from langchain_core.language_models.chat_models import BaseChatModel
     from langchain_core.messages import AIMessage
     from langchain_core.outputs import ChatGeneration, ChatResult
     from langchain_core.tools import tool
-    from benchmarks.peers.base import TemporalPeer
     from temporalio.deepagents import (
         DeepAgentsPlugin,
         TemporalModel,
         create_temporal_deep_agent,
         tool_as_activity,
     )
+
+    from benchmarks import workload
+    from benchmarks.peers.base import TemporalPeer
     from benchmarks.workload import Counters
 
 
 class Scripted(BaseChatModel):
     @property
     def _llm_type(self) -> str:
-        return "peerbench"
+        return "scripted"
 
     def bind_tools(self, tools: Any, **kwargs: Any) -> Any:
         return self
@@ -102,7 +103,7 @@ class DeepPeer(TemporalPeer):
     )
 
     def client_options(self) -> dict[str, Any]:
-        return {"plugins": [DeepAgentsPlugin(model_provider=lambda name: Scripted())]}
+        return {"plugins": [DeepAgentsPlugin(model_provider=lambda _: Scripted())]}
 
     def worker_options(self) -> dict[str, Any]:
         return {"workflows": [DeepAgent]}
@@ -110,7 +111,7 @@ class DeepPeer(TemporalPeer):
     def replayer_options(self) -> dict[str, Any]:
         return {
             "workflows": [DeepAgent],
-            "plugins": [DeepAgentsPlugin(model_provider=lambda name: Scripted())],
+            "plugins": [DeepAgentsPlugin(model_provider=lambda _: Scripted())],
         }
 
     async def start(self, run_id: str, turns: int, payload: int, *, approval: bool = False) -> Any:

@@ -1,6 +1,7 @@
-"""The LangGraph half of toolloop, shared by every LangGraph peer: module-level node functions and a StateGraph.
+"""The workload as a LangGraph graph of two nodes, shared by the peers that run whole nodes.
 
-The nodes call convert_to_messages because both Temporal integrations hand an activity plain dicts, not messages.
+The nodes call convert_to_messages because two of the Temporal integrations hand an activity plain
+dicts, not messages.
 """
 
 from typing import Annotated, Any, TypedDict

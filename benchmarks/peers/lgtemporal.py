@@ -1,11 +1,10 @@
-"""(c) langgraph-temporal 0.2.0: TemporalGraph around the same compiled graph, UnsandboxedWorkflowRunner as its README says.
+"""langgraph-temporal: TemporalGraph around the same graph, unsandboxed as its README says.
 
-Its activities run the writers of a node synchronously, so the router must be a plain function.
+Its activities call the writers of a node synchronously, so the router is a plain function.
 """
 
 from typing import Any
 
-from langgraph.checkpoint.memory import InMemorySaver
 from langgraph.temporal import TemporalGraph
 from langgraph.temporal.workflow import LangGraphWorkflow
 from langgraph.types import interrupt

@@ -30,7 +30,7 @@ class Scripted(BaseChatModel):
     def _llm_type(self) -> str:
         return "scripted"
 
-    def bind_tools(self, tools: Any, **kwargs: Any) -> Any:  # noqa: ARG002 - LangChain's hook
+    def bind_tools(self, tools: Any, **kwargs: Any) -> Any:
         return self
 
     def _generate(

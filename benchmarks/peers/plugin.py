@@ -1,8 +1,4 @@
-"""(b) temporalio-langgraph, the official plugin: both nodes execute_in=activity, compiled in the workflow.
-
-options: converter=pydantic uses temporalio.contrib.pydantic (the default converter otherwise); sandbox=0;
-route=sync uses a plain router function (the samples say it must be async).
-"""
+"""temporalio-langgraph, the official plugin: both nodes are activities."""
 
 from datetime import timedelta
 from typing import Any
@@ -12,9 +8,10 @@ from temporalio import workflow
 with workflow.unsafe.imports_passed_through():
     from langgraph.checkpoint.memory import InMemorySaver
     from langgraph.types import Command, interrupt
+    from temporalio.langgraph import LangGraphPlugin, graph
+
     from benchmarks.peers import lgnodes
     from benchmarks.peers.base import TemporalPeer
-    from temporalio.langgraph import LangGraphPlugin, graph
 
 
 async def approval(state: lgnodes.State) -> dict[str, Any]:
@@ -36,7 +33,7 @@ class PluginAgent:
 
 @workflow.defn
 class PluginApproval:
-    """The plugin's documented human-in-the-loop pattern: interrupt(), wait for a signal, Command(resume)."""
+    """The plugin's documented pattern: interrupt(), wait for a signal, Command(resume)."""
 
     def __init__(self) -> None:
         self.approved: bool | None = None

@@ -1,30 +1,23 @@
-"""(e) pydantic-ai on Temporal with a scripted FunctionModel.
+"""pydantic-ai on Temporal, with a scripted FunctionModel and the TemporalDurability capability."""
 
-options: style=durability (default: the TemporalDurability capability, which 2.x documents) or style=agent
-(the deprecated TemporalAgent wrapper).
-"""
-
-import os
 from datetime import timedelta
 from typing import Any
 
 from temporalio import workflow
 
 with workflow.unsafe.imports_passed_through():
-    import warnings
-
-    from benchmarks import workload
-    from benchmarks.peers.base import TemporalPeer
     from pydantic_ai import Agent, DeferredToolRequests, DeferredToolResults
     from pydantic_ai.durable_exec.temporal import (
         PydanticAIPlugin,
         PydanticAIWorkflow,
-        TemporalAgent,
         TemporalDurability,
     )
     from pydantic_ai.messages import ModelMessage, ModelResponse, TextPart, ToolCallPart
     from pydantic_ai.models.function import AgentInfo, FunctionModel
     from pydantic_ai.usage import UsageLimits
+
+    from benchmarks import workload
+    from benchmarks.peers.base import TemporalPeer
     from benchmarks.workload import Counters
 
 
@@ -50,19 +43,13 @@ async def observe(step: int, size: int) -> str:
 
 
 def make(name: str, approval: bool) -> Any:
-    style = os.environ.get("PEERBENCH_PYDAI_STYLE", "durability")
-    kw: dict[str, Any] = {"capabilities": [TemporalDurability()]} if style == "durability" else {}
     agent = Agent(
         FunctionModel(scripted),
         name=name,
         output_type=[str, DeferredToolRequests] if approval else str,
-        **kw,
+        capabilities=[TemporalDurability()],
     )
     agent.tool_plain(observe, requires_approval=approval)
-    if style == "agent":
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            return TemporalAgent(agent)
     return agent
 
 

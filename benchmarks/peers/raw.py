@@ -1,7 +1,7 @@
-"""(a) the floor: temporalio only, a while loop in a workflow, the full message list passed to call_llm.
+"""The floor: temporalio alone, a loop in a workflow that sends the whole list with each call.
 
-options: sandbox=0 runs the workflow unsandboxed; delta=1 is not a peer but the lower bound of the lower bound:
-the model activity gets only its turn number, so nothing is sent twice.
+options: sandbox=0 runs the workflow unsandboxed; delta=1 is the bound below the floor: the model's
+activity gets only its turn number, so nothing is sent twice.
 """
 
 from dataclasses import dataclass, field
@@ -12,8 +12,8 @@ from temporalio import activity, workflow
 
 with workflow.unsafe.imports_passed_through():
     from benchmarks import workload
-    from benchmarks.workload import Counters
     from benchmarks.peers.base import TemporalPeer
+    from benchmarks.workload import Counters
 
 
 @dataclass

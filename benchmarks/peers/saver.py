@@ -1,8 +1,7 @@
-"""(d) plain LangGraph with its own checkpointers, durability="sync". options: store=sqlite|postgres (--url is the DSN);
-channel=delta keeps the messages in LangGraph's beta DeltaChannel, which stores writes instead of whole lists.
+"""Plain LangGraph with its own checkpointers, durability="sync"; --url is the database.
 
-Not the same guarantee as Temporal: a crashed process does not restart anything by itself, someone must call the
-graph again with the thread id; a node that was running when the process died runs again from its start.
+Not the guarantee of Temporal: nothing restarts by itself after a crash, and a node that was
+running then begins again from its start. options: store=sqlite|postgres.
 """
 
 import asyncio
@@ -60,7 +59,7 @@ class SaverPeer(Peer):
     @contextlib.asynccontextmanager
     async def running(self, url: str) -> AsyncIterator[None]:
         self.url = url
-        with tempfile.TemporaryDirectory(prefix="peerbench-") as d:
+        with tempfile.TemporaryDirectory(prefix="perdure-bench-") as d:
             self.path = os.path.join(d, "checkpoints.sqlite")
             async with self.saver(url) as s:
                 self.s = s
@@ -88,7 +87,10 @@ class SaverPeer(Peer):
         rows = size = 0
         if self.options.get("store", "sqlite") == "sqlite":
             for q in (
-                "select count(*), coalesce(sum(length(checkpoint) + length(metadata)),0) from checkpoints where thread_id=?",
+                (
+                    "select count(*), coalesce(sum(length(checkpoint) + length(metadata)),0) "
+                    "from checkpoints where thread_id=?"
+                ),
                 "select count(*), coalesce(sum(length(value)),0) from writes where thread_id=?",
             ):
                 async with self.s.conn.execute(q, (run_id,)) as cur:
@@ -97,9 +99,18 @@ class SaverPeer(Peer):
         else:
             async with self.pool.connection() as c:
                 for q in (
-                    "select count(*) n, coalesce(sum(octet_length(checkpoint::text) + octet_length(metadata::text)),0) b from checkpoints where thread_id=%s",
-                    "select count(*) n, coalesce(sum(octet_length(blob)),0) b from checkpoint_blobs where thread_id=%s",
-                    "select count(*) n, coalesce(sum(octet_length(blob)),0) b from checkpoint_writes where thread_id=%s",
+                    (
+                        "select count(*) n, coalesce(sum(octet_length(checkpoint::text) "
+                        "+ octet_length(metadata::text)),0) b from checkpoints where thread_id=%s"
+                    ),
+                    (
+                        "select count(*) n, coalesce(sum(octet_length(blob)),0) b "
+                        "from checkpoint_blobs where thread_id=%s"
+                    ),
+                    (
+                        "select count(*) n, coalesce(sum(octet_length(blob)),0) b "
+                        "from checkpoint_writes where thread_id=%s"
+                    ),
                 ):
                     r = await (await c.execute(q, (run_id,))).fetchone()
                     rows, size = rows + r["n"], size + int(r["b"])
@@ -123,7 +134,8 @@ class SaverPeer(Peer):
         out = await self.appa.ainvoke(
             lgnodes.first(1, payload), self.config(run_id, 1), durability="sync"
         )
-        assert "__interrupt__" in out
+        if "__interrupt__" not in out:
+            raise Stuck("the graph did not interrupt")
         return run_id
 
     async def release_one(self, token: Any) -> int:
