@@ -13,6 +13,7 @@ from dataclasses import fields, is_dataclass
 from datetime import date, datetime, time, timedelta
 from decimal import Decimal
 from enum import Enum
+from functools import cache
 from pathlib import PurePath
 from typing import cast
 from uuid import UUID
@@ -167,9 +168,9 @@ class ValueCodec:
         if MESSAGES.get(message.type) is None:
             raise _refuse(message, path)
         data: JsonObject = {TAG: message.type}
-        for name, info in type(message).model_fields.items():
+        for name, default in _fields(type(message)):
             item = cast("object", getattr(message, name))
-            if name == "type" or (item == info.get_default(call_default_factory=True)):
+            if item == default:
                 continue
             data[name] = self._write(item, f"{path}.{name}")
         data.update(self._object(message.model_extra or {}, path))
@@ -259,6 +260,16 @@ class ValueCodec:
             # By field name, as it was written: an alias is for the outside.
             return known.model_validate(inner, by_alias=False, by_name=True)
         return known(**cast("dict[str, Raw]", inner))
+
+
+@cache
+def _fields(kind: type[BaseMessage]) -> tuple[tuple[str, object], ...]:
+    """List the fields of a class of messages with their defaults; asking pydantic is slow."""
+    return tuple(
+        (name, info.get_default(call_default_factory=True))
+        for name, info in kind.model_fields.items()
+        if name != "type"
+    )
 
 
 def type_name(kind: type) -> str:
