@@ -20,12 +20,13 @@ from perdure.activity.live import Listeners, Speaker
 from perdure.activity.pacing import Pacer
 from perdure.activity.performing import Memory, perform
 from perdure.activity.provider import tune
+from perdure.activity.quick import about, carried
 from perdure.activity.replies import check, collect
 from perdure.activity.throwing import write_exception
 from perdure.core.causes import words
 from perdure.core.declared import Declaration, Table
 from perdure.core.frames import StreamSink
-from perdure.core.jsons import Json, Raw
+from perdure.core.jsons import Json, JsonObject, Raw
 from perdure.core.names import MODEL_ACTIVITY, TOOL_ACTIVITY
 from perdure.core.options import LLM_RETRY, TOOL_RETRY, Retry
 from perdure.core.ports import Codec, Notify
@@ -94,6 +95,7 @@ class Activities:
                 usage=usage,
                 chunks=listeners.chunks(self._codec, what),
                 servers=self._served(message),
+                quick=self._quick(message),
             ).to_json(),
             what=what,
         )
@@ -134,6 +136,7 @@ class Activities:
         """
         call = ToolCall.from_json(raw)
         subject = f"tool {call.tool!r}"
+        told = about(call) if activity.info().is_local else None
         token = KEY.set(call.key)
         try:
             tool = self._tool(call)
@@ -150,14 +153,22 @@ class Activities:
             raise _final(error) from error
         except Exception as error:  # noqa: BLE001 - it is raised again, scrubbed
             verdict = _paced(classify(error, now=datetime.now(UTC), kind="tool"), TOOL_RETRY)
-            raise self._failure(error, verdict, ToolFailed.code, subject) from _cause(error)
+            code = ToolFailed.code
+            raise self._failure(error, verdict, code, subject, call=told) from _cause(error)
         finally:
             KEY.reset(token)
+        if told is not None:
+            return carried(outcome, told, self._codec)
         return self._carry(outcome.to_json(), what=f"the result of {subject}")
 
     def _served(self, message: AIMessage) -> dict[str, ServerTool]:
         found = {c["name"]: self._declared.find("tool", c["name"]) for c in message.tool_calls}
         return {n: e.terms for n, e in found.items() if e and isinstance(e.terms, ServerTool)}
+
+    def _quick(self, message: AIMessage) -> tuple[str, ...]:
+        names = dict.fromkeys(call["name"] for call in message.tool_calls)
+        found = [self._declared.find("tool", name) for name in names]
+        return tuple(e.name for e in found if e and e.override.quick and not e.effect)
 
     def _tool(self, call: ToolCall) -> BaseTool:
         if call.server is not None and self._servers is not None:
@@ -165,10 +176,18 @@ class Activities:
         return cast("BaseTool", self._find("tool", call.tool).build())
 
     def _failure(
-        self, error: Exception, verdict: Verdict, code: str, subject: str
+        self,
+        error: Exception,
+        verdict: Verdict,
+        code: str,
+        subject: str,
+        *,
+        call: JsonObject | None = None,
     ) -> ApplicationError:
         thrown = write_exception(error, self._codec)
-        return as_application_error(error, verdict, code=code, subject=subject, thrown=thrown)
+        return as_application_error(
+            error, verdict, code=code, subject=subject, thrown=thrown, call=call
+        )
 
     def _listeners(self, call: ModelCall) -> Listeners:
         speaker = None
