@@ -1,7 +1,7 @@
 """Read the quick calls of a run from its history: one marker each. Pure."""
 
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, timedelta
 from typing import cast
 
 from temporalio.api.enums.v1 import EventType
@@ -26,9 +26,13 @@ class QuickReader:
     decode: Decode
     calls: dict[tuple[int, str], Call] = field(default_factory=dict[tuple[int, str], Call])
     """By the execution of the run and the call's id in it."""
+    step: HistoryEvent = field(default_factory=HistoryEvent)
+    """The event that began the run's step: its time is the server's, as all others are."""
 
-    def read(self, event: HistoryEvent, part: int, worker: str) -> None:
-        """Take in one event; `part` numbers the executions, `worker` has the step."""
+    def read(self, event: HistoryEvent, part: int) -> None:
+        """Take in one event; `part` numbers the executions."""
+        if event.event_type == EventType.EVENT_TYPE_WORKFLOW_TASK_STARTED:
+            self.step = event
         held = event.marker_recorded_event_attributes
         if event.event_type != EventType.EVENT_TYPE_MARKER_RECORDED or held.marker_name != _MARKER:
             return
@@ -36,7 +40,7 @@ class QuickReader:
         if not isinstance(data, dict):
             return
         facts = cast("dict[str, Raw]", data)
-        at = event.event_time.ToDatetime(tzinfo=UTC)
+        at = self.step.event_time.ToDatetime(tzinfo=UTC)
         summary = event.user_metadata.summary if event.user_metadata.HasField("summary") else None
         words = "" if summary is None else str(self.decode(summary))
         local = facts.get("activity_type") or "local activity"
@@ -45,16 +49,17 @@ class QuickReader:
             name=_name(words, str(local)),
             summary=words or str(local),
             attempts=int(facts.get("attempt") or 1),
-            scheduled=_moment(facts.get("original_schedule_time")) or at,
-            closed=at,
-            worker=worker,
+            scheduled=at,
+            started=at,
+            closed=event.event_time.ToDatetime(tzinfo=UTC),
+            worker=self.step.workflow_task_started_event_attributes.identity,
             quick=True,
         )
         if held.HasField("failure"):
             call = self._failed(call, held.failure)
         else:
             call = self._done(call, first(held.details["result"].payloads, self.decode))
-        self.calls[part, str(facts.get("activity_id"))] = replace(call, started=call.scheduled)
+        self.calls[part, str(facts.get("activity_id"))] = call
 
     def _done(self, call: Call, result: Json) -> Call:
         brought = Brought.from_json(result)
@@ -99,11 +104,3 @@ def _name(summary: str, otherwise: str) -> str:
     """Read the tool's name from `tool: name(...)`; a time-out says no more."""
     kind, _, rest = summary.partition(": ")
     return rest.partition("(")[0] if kind == "tool" and "(" in rest else otherwise
-
-
-def _moment(stamp: Raw) -> datetime | None:
-    if not isinstance(stamp, dict):
-        return None
-    parts = cast("dict[str, int]", stamp)
-    seconds = datetime.fromtimestamp(parts["seconds"], UTC)
-    return seconds + timedelta(microseconds=parts.get("nanos", 0) // 1000)

@@ -84,7 +84,7 @@ class _Reader:
             self._end(event)
             self.asked.read(event)
             self.children.read(event, self.part)
-            self.quick.read(event, self.part, self.last_worker)
+            self.quick.read(event, self.part)
 
     def timeline(self, run_id: str) -> Timeline:
         if self.status != "running":

@@ -14,6 +14,7 @@ from langchain_core.messages import AIMessage, ToolMessage
 from langchain_core.tools import ToolException, tool
 from langgraph.types import interrupt
 from temporalio.api.history.v1 import HistoryEvent
+from temporalio.converter import DataConverter
 
 import perdure
 from integration.runtime.fakes import calls, chain, model, sole
@@ -21,6 +22,8 @@ from integration.runtime.harness import Lab, Started
 from perdure.client.payloads import decoder
 from perdure.client.reading import read_timeline
 from perdure.core import options
+from perdure.core.declared import DECLARED
+from perdure.errors import BadOption, ToolFailed
 
 pytestmark = pytest.mark.timeout(60)
 BRISK = perdure.Retry(initial=timedelta(milliseconds=20), maximum=timedelta(seconds=1), attempts=3)
@@ -43,7 +46,7 @@ async def markers(run: Started) -> list[HistoryEvent]:
 
 async def timeline(run: Started) -> Any:
     history = await run.handle.fetch_history()
-    return read_timeline([history], decode=decoder(run.handle._client.data_converter))
+    return read_timeline([history], decode=decoder(DataConverter.default))
 
 
 def look(q: str) -> str:
@@ -61,7 +64,7 @@ async def test_a_turn_takes_seven_events_with_a_quick_tool_and_else_twelve(
 ) -> None:
     counts: list[int] = []
     for length in (2, 3):
-        perdure.core.declared.DECLARED.clear()
+        DECLARED.clear()
         made = create_agent(model(*turns(length), "done"), [perdure.tool(look, quick=quick)])
         async with lab.worker(sole(made)) as runs:
             run = await runs.start("graph")
@@ -181,7 +184,7 @@ async def test_a_node_sees_the_class_that_a_quick_tool_raised(lab: Lab) -> None:
         try:
             await quick.ainvoke({"q": "x"})
         except NoShelf as error:
-            return {"messages": [AIMessage(f"{isinstance(error, perdure.errors.ToolFailed)}")]}
+            return {"messages": [AIMessage(f"{isinstance(error, ToolFailed)}")]}
         return {}
 
     async with lab.worker(chain(ask)) as runs:
@@ -299,7 +302,7 @@ async def test_whether_a_call_is_quick_is_recorded_with_the_reply(lab: Lab) -> N
     """New code that is not quick any more goes on with a run that made quick calls."""
 
     def made(*, quick: bool) -> perdure.Agents:
-        perdure.core.declared.DECLARED.clear()
+        DECLARED.clear()
         tools = [perdure.tool(look, quick=quick), perdure.tool(which)]
         said = [*turns(1), calls("which", {"q": "x"}, turn=2), calls("look", {"q": "z"}, turn=3)]
         return sole(create_agent(model(*said, "done"), tools))
@@ -324,7 +327,7 @@ async def test_whether_a_call_is_quick_is_recorded_with_the_reply(lab: Lab) -> N
 
 
 @pytest.mark.parametrize(
-    "options",
+    "more",
     [
         {"effect": True},
         {"idempotent": False},
@@ -333,6 +336,6 @@ async def test_whether_a_call_is_quick_is_recorded_with_the_reply(lab: Lab) -> N
     ],
     ids=lambda o: next(iter(o)),
 )
-def test_a_quick_tool_is_neither_an_effect_nor_asked_for(options: dict[str, Any]) -> None:
-    with pytest.raises(perdure.errors.BadOption, match=f"quick=True and {next(iter(options))}="):
-        perdure.tool(look, quick=True, **options)
+def test_a_quick_tool_is_neither_an_effect_nor_asked_for(more: dict[str, Any]) -> None:
+    with pytest.raises(BadOption, match=f"quick=True and {next(iter(more))}="):
+        perdure.tool(look, quick=True, **more)
