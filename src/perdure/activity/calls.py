@@ -20,13 +20,14 @@ from perdure.activity.live import Listeners, Speaker
 from perdure.activity.pacing import Pacer
 from perdure.activity.performing import Memory, perform
 from perdure.activity.provider import tune
+from perdure.activity.quick import about, carried
 from perdure.activity.replies import check, collect
 from perdure.activity.resolver import Resolver
 from perdure.activity.throwing import write_exception
 from perdure.core.causes import words
 from perdure.core.declared import Declaration, Table
 from perdure.core.frames import StreamSink
-from perdure.core.jsons import Json, Raw, as_object
+from perdure.core.jsons import Json, JsonObject, Raw, as_object
 from perdure.core.names import MODEL_ACTIVITY, TOOL_ACTIVITY
 from perdure.core.options import LLM_RETRY, TOOL_RETRY, Retry
 from perdure.core.ports import Codec, Notify
@@ -98,6 +99,7 @@ class Activities:
                 usage=usage,
                 chunks=listeners.chunks(self._codec, what),
                 servers=self._served(message),
+                quick=self._quick(message),
             ).to_json(),
             what=what,
         )
@@ -136,12 +138,13 @@ class Activities:
         Raises:
             ApplicationError: As for `model`.
         """
-        told = as_object(raw, what="a tool call")
-        subject = f"tool {told.get('tool')!r}"
-        token = KEY.set(cast("str | None", told.get("key")))
+        request = as_object(raw, what="a tool call")
+        subject = f"tool {request.get('tool')!r}"
+        told = about(ToolCall.from_json(request)) if activity.info().is_local else None
+        token = KEY.set(cast("str | None", request.get("key")))
         try:
             async with heartbeats():
-                call = ToolCall.from_json(await self._resolver.grow(told))
+                call = ToolCall.from_json(await self._resolver.grow(request))
                 tool = self._tool(call)
                 outcome = await perform(
                     tool,
@@ -155,14 +158,24 @@ class Activities:
             raise _final(error) from error
         except Exception as error:  # noqa: BLE001 - it is raised again, scrubbed
             verdict = _paced(classify(error, now=datetime.now(UTC), kind="tool"), TOOL_RETRY)
-            raise self._failure(error, verdict, ToolFailed.code, subject) from _cause(error)
+            code = ToolFailed.code
+            raise self._failure(error, verdict, code, subject, call=told) from _cause(error)
         finally:
             KEY.reset(token)
+        if told is not None:
+            data = carried(outcome, told, self._codec)
+            self._resolver.shelf.learn(data)
+            return data
         return self._carry(outcome.to_json(), what=f"the result of {subject}")
 
     def _served(self, message: AIMessage) -> dict[str, ServerTool]:
         found = {c["name"]: self._declared.find("tool", c["name"]) for c in message.tool_calls}
         return {n: e.terms for n, e in found.items() if e and isinstance(e.terms, ServerTool)}
+
+    def _quick(self, message: AIMessage) -> tuple[str, ...]:
+        names = dict.fromkeys(call["name"] for call in message.tool_calls)
+        found = [self._declared.find("tool", name) for name in names]
+        return tuple(e.name for e in found if e and e.override.quick and not e.effect)
 
     def _tool(self, call: ToolCall) -> BaseTool:
         if call.server is not None and self._servers is not None:
@@ -170,10 +183,18 @@ class Activities:
         return cast("BaseTool", self._find("tool", call.tool).build())
 
     def _failure(
-        self, error: Exception, verdict: Verdict, code: str, subject: str
+        self,
+        error: Exception,
+        verdict: Verdict,
+        code: str,
+        subject: str,
+        *,
+        call: JsonObject | None = None,
     ) -> ApplicationError:
         thrown = write_exception(error, self._codec)
-        return as_application_error(error, verdict, code=code, subject=subject, thrown=thrown)
+        return as_application_error(
+            error, verdict, code=code, subject=subject, thrown=thrown, call=call
+        )
 
     def _listeners(self, call: ModelCall) -> Listeners:
         speaker = None

@@ -16,12 +16,22 @@ from perdure.client.asked import AskedReader
 from perdure.client.book import Book
 from perdure.client.failures import Failure, read_failure
 from perdure.client.kinship import ChildReader
-from perdure.client.payloads import Decode, first
+from perdure.client.payloads import Decode, first, payloads_of
+from perdure.client.quickreading import QuickReader
 from perdure.client.timeline import Call, Happening, Kind, Outcome, Timeline, began
 from perdure.core.jsons import Json, JsonObject, Raw
 from perdure.core.names import MODEL_ACTIVITY, NODE_ACTIVITY, TOOL_ACTIVITY
 from perdure.core.wire import Status, usage_of
 
+_BRINGING = frozenset(
+    {
+        EventType.EVENT_TYPE_MARKER_RECORDED,
+        EventType.EVENT_TYPE_CHILD_WORKFLOW_EXECUTION_COMPLETED,
+        EventType.EVENT_TYPE_WORKFLOW_EXECUTION_UPDATE_ACCEPTED,
+        EventType.EVENT_TYPE_WORKFLOW_EXECUTION_SIGNALED,
+    }
+)
+"""Events whose values calls may refer to, beside the calls themselves."""
 _KINDS: dict[str, Kind] = {MODEL_ACTIVITY: "model", TOOL_ACTIVITY: "tool", NODE_ACTIVITY: "node"}
 
 
@@ -66,10 +76,13 @@ class _Reader:
     size: int = 0
     part: int = -1
     ids: dict[str, tuple[int, int]] = field(default_factory=dict[str, tuple[int, int]])
+    tried: dict[tuple[int, int], int] = field(default_factory=dict[tuple[int, int], int])
+    """Attempts that were made before a call became an activity."""
 
     def __post_init__(self) -> None:
         self.asked = AskedReader(decode=self.decode)
         self.children = ChildReader(decode=self.decode)
+        self.quick = QuickReader(decode=self.decode)
 
     def read(self, history: WorkflowHistory) -> None:
         self.part += 1
@@ -83,13 +96,21 @@ class _Reader:
             self._end(event)
             self.asked.read(event)
             self.children.read(event, self.part)
+            self.quick.read(event, self.part)
+            if event.event_type in _BRINGING:
+                for payload in payloads_of(event):
+                    self.book.learn(self.decode(payload))
 
     def timeline(self, run_id: str) -> Timeline:
         if self.status != "running":
             self.asked.close()
             self.children.close()
             self._leave_behind()
-        calls = [*self.calls.values(), *self.children.calls.values()]
+        calls = [
+            *self.calls.values(),
+            *self.quick.calls.values(),
+            *self.children.calls.values(),
+        ]
         entries = [*calls, *self.happenings, *self.asked.entries()]
         held = self.start.get("seed")
         seed = held if isinstance(held, dict) else {}
@@ -142,15 +163,16 @@ class _Reader:
                 self._scheduled(event, at)
             case EventType.EVENT_TYPE_ACTIVITY_TASK_STARTED:
                 begun = event.activity_task_started_event_attributes
-                call = self.calls[self.part, begun.scheduled_event_id]
+                key = (self.part, begun.scheduled_event_id)
+                call = self.calls[key]
                 failed = begun.last_failure if begun.HasField("last_failure") else None
-                self.calls[self.part, begun.scheduled_event_id] = replace(
+                self.calls[key] = replace(
                     call,
-                    attempts=begun.attempt,
+                    attempts=begun.attempt + self.tried.get(key, 0),
                     started=at,
                     worker=begun.identity,
                     outcome="running",
-                    earlier=None if failed is None else read_failure(failed, self.decode),
+                    earlier=call.earlier if failed is None else read_failure(failed, self.decode),
                 )
             case EventType.EVENT_TYPE_ACTIVITY_TASK_COMPLETED:
                 done = event.activity_task_completed_event_attributes
@@ -180,15 +202,20 @@ class _Reader:
         data = cast("dict[str, Raw]", self.book.take(data, shown=("args",)))
         path = data.get("path") or [data.get("name")]
         name = "/".join(map(str, path)) if kind == "node" else data.get(kind)
-        self.ids[asked.activity_id] = (self.part, event.event_id)
-        self.calls[self.part, event.event_id] = Call(
+        self.ids[asked.activity_id] = key = (self.part, event.event_id)
+        before = self.quick.calls.pop((self.part, str(data.get("tried"))), None)
+        if before is not None:
+            self.tried[key] = before.attempts
+        self.calls[key] = Call(
             kind=kind,
             name=str(name or asked.activity_type.name),
             summary=self._summary(event) or asked.activity_type.name,
             args=data.get("args") if kind == "tool" else None,
             call_id=data.get("call_id"),
             key=data.get("key"),
-            scheduled=at,
+            scheduled=at if before is None else before.scheduled,
+            attempts=0 if before is None else before.attempts,
+            earlier=None if before is None else before.failure,
         )
 
     def _close(
@@ -221,11 +248,13 @@ class _Reader:
         later = info.HasField("next_attempt_schedule_time") and not runs
         self.calls[key] = replace(
             self.calls[key],
-            attempts=info.attempt if runs else info.attempt - 1,
+            attempts=(info.attempt if runs else info.attempt - 1) + self.tried.get(key, 0),
             outcome="running" if runs else "waiting",
             started=moment(info.last_started_time) if info.HasField("last_started_time") else None,
             worker=info.last_worker_identity,
-            earlier=None if failed is None else read_failure(failed, self.decode),
+            earlier=self.calls[key].earlier
+            if failed is None
+            else read_failure(failed, self.decode),
             next_attempt=moment(info.next_attempt_schedule_time) if later else None,
         )
 

@@ -108,12 +108,22 @@ class Outcome:
     """What it wrote to LangGraph's stream writer, encoded."""
     question: JsonObject | None = None
     """Set if it stopped at `interrupt()`: its `value`, encoded, and its `schema`."""
+    call: JsonObject | None = None
+    """What was called, for those who read the history: a quick attempt's input is not in it."""
+    large: int | None = None
+    """Set if the result of a quick attempt is left out: the bytes that it takes."""
 
     def to_json(self) -> Json:
         """Write the outcome as JSON; a bare result is written as it is."""
-        if not self.chunks and self.question is None:
+        if not self.chunks and self.question is None and self.call is None:
             return self.value
-        data: JsonObject = {_TAG: _OUTCOME, "value": self.value, "chunks": list(self.chunks)}
+        data: JsonObject = {_TAG: _OUTCOME, "value": self.value}
+        if self.chunks or self.call is None:
+            data["chunks"] = list(self.chunks)
+        if self.call is not None:
+            data["call"] = self.call
+        if self.large is not None:
+            data["large"] = self.large
         if self.question is not None:
             data["question"] = self.question
         return data
@@ -126,9 +136,11 @@ class Outcome:
         data = cast("Mapping[str, Json]", raw)
         if data.get(_TAG) != _OUTCOME:
             return cls(value=dict(data))
-        question = data.get("question")
+        question, call, large = data.get("question"), data.get("call"), data.get("large")
         return cls(
             value=data.get("value"),
             chunks=tuple(cast("list[Json]", data.get("chunks") or [])),
             question=None if question is None else as_object(question, what="a question"),
+            call=None if call is None else as_object(call, what="a call"),
+            large=large if isinstance(large, int) else None,
         )

@@ -208,7 +208,8 @@ def _part(data: Mapping[str, Json], name: str, *, within: str = "") -> JsonObjec
 
 
 def _overrides(options: Mapping[str, Json], name: str) -> dict[str, Override]:
-    return {n: override_from(v) for n, v in _part(options, name, within="options.").items()}
+    given = _part(options, name, within="options.")
+    return {n: override_from(v, tool=name == "tools") for n, v in given.items()}
 
 
 def _need(data: Mapping[str, Json], name: str, *, what: str) -> Json:
@@ -288,6 +289,9 @@ class ModelReply:
     servers: Mapping[str, ServerTool] = field(default_factory=dict[str, ServerTool])
     """Of the called tools, those that MCP servers have, as this worker's graphs know them.
     Recorded, since another worker's graphs may have been built when a server listed others."""
+    quick: tuple[str, ...] = ()
+    """Of the called tools, those that are quick as this worker knows them. Recorded, so that
+    a run whose code changes meanwhile makes the same calls in the same way."""
 
     def to_json(self) -> JsonObject:
         """Write the reply as JSON."""
@@ -300,6 +304,8 @@ class ModelReply:
             data["chunks"] = list(self.chunks)
         if self.servers:
             data["mcp"] = {name: tool.to_json() for name, tool in self.servers.items()}
+        if self.quick:
+            data["quick"] = list(self.quick)
         return data
 
     @classmethod
@@ -321,6 +327,7 @@ class ModelReply:
             usage=_part(data, "usage") or usage_of(data.get("message")),
             chunks=tuple(chunks) if isinstance(chunks, list) else (),
             servers={n: ServerTool.from_json(one) for n, one in _part(data, "mcp").items()},
+            quick=_words(data, "quick"),
         )
 
 
@@ -346,6 +353,8 @@ class ToolCall:
     """Tell what the tool writes to its stream as it comes."""
     server: ServerTool | None = None
     """The MCP server that has the tool; None for a tool of the app."""
+    tried: str | None = None
+    """The id of a quick attempt that was made before and brought no result."""
 
     def to_json(self) -> JsonObject:
         """Write the call as JSON."""
@@ -360,6 +369,8 @@ class ToolCall:
             data["scene"] = self.scene
         if self.live is not None:
             data["live"] = self.live.to_json()
+        if self.tried is not None:
+            data["tried"] = self.tried
         return data
 
     @classmethod
@@ -380,6 +391,7 @@ class ToolCall:
             scene=None if data.get("scene") is None else as_object(data["scene"], what="a scene"),
             live=Live.from_json(data.get("live")),
             server=None if data.get("mcp") is None else ServerTool.from_json(data["mcp"]),
+            tried=_word(data, "tried"),
         )
 
 

@@ -58,6 +58,7 @@ from perdure.workflow.packing import (
     unpack_model_reply,
     with_parsed,
 )
+from perdure.workflow.quick import Missed, pause, try_quick
 from perdure.workflow.raising import original
 
 PARTS, WIDE_PARTS = ("messages", "args", "scene"), ("options", "config")
@@ -115,6 +116,8 @@ async def call_model(
         message, reply = unpack_model_reply(run.codec, raw)
         run.add_usage(reply.usage)
         run.tool_lists.called.update(reply.servers)
+        run.quick.note(((c["id"] or "", c["name"]) for c in message.tool_calls), reply.quick)
+        run.quick.answered()
         faults = reply.faults
         left = limits.repairs == 0 and all(f.get("kind") in FOR_THE_GRAPH for f in faults)
         if not faults or left:
@@ -201,15 +204,8 @@ async def _call_once(
     if declared.effect and (done := run.ledger.take(name, packed["args"])) is not None:
         return Outcome(value=Outcome.from_json(done.result).value)
     try:
-        raw = await _execute(
-            run,
-            TOOL_ACTIVITY,
-            packed,
-            limits,
-            what=f"the call of tool {name!r}",
-            summary=summary,
-            once=once,
-            effect=declared.effect,
+        raw = await _run_tool(
+            run, declared, packed, limits, call_id=call_id, once=once, summary=summary
         )
     except ActivityError as error:
         text = _explain(f"tool {name!r}", error, limits)
@@ -229,6 +225,41 @@ async def _call_once(
             run.outlet.note_written(part, live)
         get_stream_writer()(part)
     return outcome
+
+
+async def _run_tool(
+    run: Run,
+    declared: Declaration,
+    packed: JsonObject,
+    limits: CallOptions,
+    *,
+    call_id: str | None,
+    once: bool,
+    summary: str,
+) -> Raw:
+    """Try a quick tool within the run's own step; what that does not bring is an activity."""
+    effect, name = declared.effect, declared.name
+    # A second attempt of a local activity could not tell readers to drop what the first one said.
+    plain = not effect and "live" not in packed
+    allowed = plain and run.start.tool_override(name).quick is not False
+    if allowed and run.quick.takes(declared, limits, call_id):
+        first = await try_quick(run.quick, run.codec, packed, limits, name=name, summary=summary)
+        if not isinstance(first, Missed):
+            return first
+        await pause(first, summary)
+        packed, limits = {**packed, "tried": first.tried}, first.limits
+    raw = await _execute(
+        run,
+        TOOL_ACTIVITY,
+        packed,
+        limits,
+        what=f"the call of tool {name!r}",
+        summary=summary,
+        once=once,
+        effect=effect,
+    )
+    run.quick.answered()
+    return raw
 
 
 def _shown(args: Raw, tool: BaseTool | None) -> Mapping[str, Json]:

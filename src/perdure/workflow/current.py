@@ -21,6 +21,7 @@ from perdure.workflow.interrupting import Pauses
 from perdure.workflow.ledger import Ledger
 from perdure.workflow.ordering import in_order
 from perdure.workflow.outlet import Outlet
+from perdure.workflow.quick import Quick
 from perdure.workflow.runcache import Results, RunCache
 from perdure.workflow.saver import Saver
 from perdure.workflow.taming import Tamed, tame
@@ -50,6 +51,7 @@ class Run:
     family: Family = field(default_factory=Family)
     pauses: Pauses = field(default_factory=Pauses)
     tool_lists: ToolLists = field(default_factory=ToolLists)
+    quick: Quick = field(default_factory=Quick)
     adapt: Callable[[Raw], Mapping[str, Raw]] | None = None
     """Tells which parts of a graph are others in this run; for tests."""
     places: dict[str, bool] = field(default_factory=dict[str, bool])
