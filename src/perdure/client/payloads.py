@@ -17,7 +17,7 @@ def decoder(converter: DataConverter) -> Decode:
 
     def decode(payload: Payload) -> Raw:
         try:
-            return converter.payload_converter.frompayloads_of([payload])[0]
+            return converter.payload_converter.from_payloads([payload])[0]
         except Exception as error:  # noqa: BLE001 - a time line is shown even if a part is unreadable
             encoding = payload.metadata.get("encoding", b"").decode("ascii", "replace")
             return f"(unreadable: {encoding or type(error).__name__})"
