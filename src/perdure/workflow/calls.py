@@ -46,6 +46,7 @@ from perdure.errors import (
     ToolFailed,
     UsageError,
 )
+from perdure.workflow.ahead import lead_model, lead_tool
 from perdure.workflow.current import Run
 from perdure.workflow.injection import injected_into, separate
 from perdure.workflow.interrupting import answered, configurable
@@ -100,14 +101,16 @@ async def call_model(
             chunks=chunks is not None,
         )
         try:
-            raw = await _execute(
-                run,
-                MODEL_ACTIVITY,
-                packed,
-                limits,
-                what=f"the call of model {name!r}",
-                summary=model_summary(name, turn, repair),
-            )
+            raw = await lead_model(run, name, packed) if repair == 0 else None
+            if raw is None:
+                raw = await _execute(
+                    run,
+                    MODEL_ACTIVITY,
+                    packed,
+                    limits,
+                    what=f"the call of model {name!r}",
+                    summary=model_summary(name, turn, repair),
+                )
         except ActivityError as error:
             if is_cancelled_exception(error):
                 raise
@@ -203,6 +206,8 @@ async def _call_once(
     )
     if declared.effect and (done := run.ledger.take(name, packed["args"])) is not None:
         return Outcome(value=Outcome.from_json(done.result).value)
+    if (brought := lead_tool(run, name, packed)) is not None:
+        return Outcome.from_json(brought)
     try:
         raw = await _run_tool(
             run, declared, packed, limits, call_id=call_id, once=once, summary=summary

@@ -18,6 +18,7 @@ from perdure.workflow.chain import Chain
 from perdure.workflow.desk import Desk
 from perdure.workflow.family import Family
 from perdure.workflow.interrupting import Pauses
+from perdure.workflow.lead import Lead
 from perdure.workflow.ledger import Ledger
 from perdure.workflow.ordering import in_order
 from perdure.workflow.outlet import Outlet
@@ -49,6 +50,9 @@ class Run:
     cache: RunCache = field(default_factory=RunCache)
     results: Results = field(default_factory=Results)
     family: Family = field(default_factory=Family)
+    lead: Lead = field(default_factory=Lead)
+    home: str = ""
+    """The agent whose graph runs; empty for a graph that has no name."""
     pauses: Pauses = field(default_factory=Pauses)
     tool_lists: ToolLists = field(default_factory=ToolLists)
     quick: Quick = field(default_factory=Quick)
