@@ -22,11 +22,12 @@ from perdure.activity.performing import Memory, perform
 from perdure.activity.provider import tune
 from perdure.activity.quick import about, carried
 from perdure.activity.replies import check, collect
+from perdure.activity.resolver import Resolver
 from perdure.activity.throwing import write_exception
 from perdure.core.causes import words
 from perdure.core.declared import Declaration, Table
 from perdure.core.frames import StreamSink
-from perdure.core.jsons import Json, JsonObject, Raw
+from perdure.core.jsons import Json, JsonObject, Raw, as_object
 from perdure.core.names import MODEL_ACTIVITY, TOOL_ACTIVITY
 from perdure.core.options import LLM_RETRY, TOOL_RETRY, Retry
 from perdure.core.ports import Codec, Notify
@@ -35,6 +36,7 @@ from perdure.core.verdicts import Verdict, no_sooner
 from perdure.core.wire import PAYLOAD_LIMIT, ModelCall, ModelReply, ToolCall
 from perdure.errors import (
     ModelFailed,
+    NewerWire,
     PayloadTooLarge,
     PerdureError,
     ToolFailed,
@@ -56,6 +58,7 @@ class Activities:
         sink: StreamSink | None = None,
         memory: Memory | None = None,
         servers: Callable[[ToolCall], BaseTool] | None = None,
+        resolver: Resolver | None = None,
     ) -> None:
         self._servers = servers
         self._memory = memory
@@ -64,6 +67,7 @@ class Activities:
         self._codec = codec
         self._pacer = pacer
         self._notify = notify
+        self._resolver = resolver or Resolver()
         self._tuned = lru_cache(maxsize=64)(self._tune)
 
     @activity.defn(name=MODEL_ACTIVITY)
@@ -74,14 +78,14 @@ class Activities:
             ApplicationError: The call failed; its type is a code of `perdure.errors`, whether
                 and when Temporal tries again is the classifier's verdict.
         """
-        call = ModelCall.from_json(raw)
-        try:
-            messages = cast("list[BaseMessage]", self._codec.decode(call.messages))
-            options = cast("dict[str, Raw]", self._codec.decode(call.options)) or {}
-            model = self._tuned(call.model, call.attempt_timeout)
-        except PerdureError as error:
-            raise _final(error) from error
         async with heartbeats():
+            try:
+                call = ModelCall.from_json(await self._resolver.grow(raw))
+                messages = cast("list[BaseMessage]", self._codec.decode(call.messages))
+                options = cast("dict[str, Raw]", self._codec.decode(call.options)) or {}
+                model = self._tuned(call.model, call.attempt_timeout)
+            except PerdureError as error:
+                raise _final(error) from error
             await self._pacer.wait(call.model)
             listeners = self._listeners(call)
             message, faults = await self._ask(call.model, model, messages, options, listeners)
@@ -134,13 +138,14 @@ class Activities:
         Raises:
             ApplicationError: As for `model`.
         """
-        call = ToolCall.from_json(raw)
-        subject = f"tool {call.tool!r}"
-        told = about(call) if activity.info().is_local else None
-        token = KEY.set(call.key)
+        asked = as_object(raw, what="a tool call")
+        subject = f"tool {asked.get('tool')!r}"
+        told = about(asked) if activity.info().is_local else None
+        token = KEY.set(cast("str | None", asked.get("key")))
         try:
-            tool = self._tool(call)
             async with heartbeats():
+                call = ToolCall.from_json(await self._resolver.grow(asked))
+                tool = self._tool(call)
                 outcome = await perform(
                     tool,
                     call,
@@ -158,7 +163,7 @@ class Activities:
         finally:
             KEY.reset(token)
         if told is not None:
-            return carried(outcome, told, self._codec)
+            return carried(outcome, told, self._codec, self._resolver.shelf)
         return self._carry(outcome.to_json(), what=f"the result of {subject}")
 
     def _served(self, message: AIMessage) -> dict[str, ServerTool]:
@@ -219,6 +224,7 @@ class Activities:
                     "Return less, or a reference to where it is stored"
                 )
             )
+        self._resolver.shelf.learn(data)
         return data
 
     def _report(self, name: str, message: AIMessage, usage: Mapping[str, Json]) -> None:
@@ -259,4 +265,5 @@ def _cause(error: Exception) -> Exception:
 
 
 def _final(error: PerdureError) -> ApplicationError:
-    return ApplicationError(str(error), type=error.code, non_retryable=True)
+    final = not isinstance(error, NewerWire)
+    return ApplicationError(str(error), type=error.code, non_retryable=final)

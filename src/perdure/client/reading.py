@@ -20,7 +20,7 @@ from perdure.client.quickreading import QuickReader
 from perdure.client.timeline import Call, Happening, Kind, Outcome, Timeline, began
 from perdure.core.jsons import Json, JsonObject, Raw
 from perdure.core.names import MODEL_ACTIVITY, NODE_ACTIVITY, TOOL_ACTIVITY
-from perdure.core.wire import Status
+from perdure.core.wire import Status, usage_of
 
 _KINDS: dict[str, Kind] = {MODEL_ACTIVITY: "model", TOOL_ACTIVITY: "tool", NODE_ACTIVITY: "node"}
 
@@ -305,7 +305,9 @@ def _told(value: Json) -> str | None:
 
 
 def _usage(reply: Json) -> tuple[int | None, int | None]:
-    usage = reply.get("usage") if isinstance(reply, dict) else None
+    if not isinstance(reply, dict):
+        return None, None
+    usage = reply.get("usage") or usage_of(reply.get("message"))
     if not isinstance(usage, dict):
         return None, None
     inward, outward = usage.get("input_tokens"), usage.get("output_tokens")

@@ -22,6 +22,9 @@ class Scene:
 
     config: Json = None
     """The plain parts of the config: configurable, tags, metadata."""
+    spot: Json = None
+    """The namespace and the step of the call. Where the config has null, one of them belongs:
+    the rest is then the same for every call, and is sent once."""
     context: Json = None
     state: Json = None
     """The graph's state; only for a tool that asks for its runtime."""
@@ -64,6 +67,36 @@ class Scene:
             if (value := data.get(name)) is not None
         }
         return cls(**known)
+
+
+STEP = "langgraph_step"
+
+
+def part_config(config: JsonObject) -> tuple[JsonObject, Json]:
+    """Part a config from what changes with every call: its namespace and its step."""
+    told = cast("JsonObject", config.get("configurable") or {})
+    metadata = cast("JsonObject", config.get("metadata") or {})
+    place, step = told.get(NAMESPACE), metadata.get(STEP)
+    if not isinstance(place, str) or not isinstance(step, int):
+        return config, None
+    parts = dict(config)
+    parts["configurable"] = {k: None if v == place else v for k, v in told.items()}
+    parts["metadata"] = {k: None if k == STEP or v == place else v for k, v in metadata.items()}
+    return parts, [place, step]
+
+
+def join_config(config: Json, spot: Json) -> Json:
+    """Put back what `part_config` took out."""
+    if not isinstance(config, dict) or not isinstance(spot, list):
+        return config
+    place, step = spot
+    whole = dict(config)
+    for name in ("configurable", "metadata"):
+        if isinstance(held := whole.get(name), dict):
+            whole[name] = {
+                k: (step if k == STEP else place) if v is None else v for k, v in held.items()
+            }
+    return whole
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -213,6 +213,10 @@ def _need(data: Mapping[str, Json], name: str, *, what: str) -> Json:
     return data[name]
 
 
+_ATTEMPT = 600.0
+"""Seconds that an attempt may take where the call says nothing."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class ModelCall:
     """One request to a model, by the model's registered name."""
@@ -234,9 +238,11 @@ class ModelCall:
         data: JsonObject = {
             "model": self.model,
             "messages": self.messages,
-            "options": self.options,
-            "attempt_timeout": self.attempt_timeout,
         }
+        if self.options != {}:
+            data["options"] = self.options
+        if self.attempt_timeout != _ATTEMPT:
+            data["attempt_timeout"] = self.attempt_timeout
         if self.live is not None:
             data["live"] = self.live.to_json()
         if self.chunks:
@@ -252,13 +258,13 @@ class ModelCall:
         """
         what = "a model call"
         data = as_object(raw, what=what)
-        limit = data.get("attempt_timeout", 600.0)
+        limit = data.get("attempt_timeout", _ATTEMPT)
         if isinstance(limit, bool) or not isinstance(limit, int | float):
             raise BadInput(f"attempt_timeout={limit!r} of {what}: must be seconds")
         return cls(
             model=str(_need(data, "model", what=what)),
             messages=_need(data, "messages", what=what),
-            options=data.get("options"),
+            options=data.get("options", {}),
             attempt_timeout=float(limit),
             live=Live.from_json(data.get("live")),
             chunks=data.get("chunks") is True,
@@ -287,7 +293,7 @@ class ModelReply:
         data: JsonObject = {"message": self.message}
         if self.faults:
             data["faults"] = list(self.faults)
-        if self.usage:
+        if self.usage and dict(self.usage) != usage_of(self.message):
             data["usage"] = dict(self.usage)
         if self.chunks:
             data["chunks"] = list(self.chunks)
@@ -313,11 +319,17 @@ class ModelReply:
         return cls(
             message=_need(data, "message", what=what),
             faults=tuple(as_object(f, what="a fault") for f in faults),
-            usage=_part(data, "usage"),
+            usage=_part(data, "usage") or usage_of(data.get("message")),
             chunks=tuple(chunks) if isinstance(chunks, list) else (),
             servers={n: ServerTool.from_json(one) for n, one in _part(data, "mcp").items()},
             quick=_words(data, "quick"),
         )
+
+
+def usage_of(message: Json) -> JsonObject:
+    """Return the tokens that a message says it took."""
+    found = message.get("usage_metadata") if isinstance(message, dict) else None
+    return found if isinstance(found, dict) else {}
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -66,10 +66,10 @@ class AgentWorkflow:
         run.start = run_input(start)
         report_to_parent(run)
         self._view.begin()
-        payload = run.host.codec.decode(run.start.input)
+        payload = run.codec.decode(run.start.input)
         check_input(run, payload)
         output = await run_graph(run.start.agent, payload)
-        data: Json = run.host.codec.encode(output, what="the result of the run")
+        data: Json = run.codec.encode(output, what="the result of the run")
         if run.start.nested:
             told: JsonObject = {"output": data, "totals": totals_of(run)}
             data = told

@@ -14,6 +14,7 @@ from perdure.core.ports import Host
 from perdure.core.wire import RunInput
 from perdure.errors import Incompatible, NotInRun
 from perdure.workflow import bridge
+from perdure.workflow.chain import Chain
 from perdure.workflow.desk import Desk
 from perdure.workflow.family import Family
 from perdure.workflow.interrupting import Pauses
@@ -34,6 +35,8 @@ class Run:
     """The state of one run in the workflow; lost with it and rebuilt by replay."""
 
     host: Host
+    codec: Chain = field(init=False)
+    """The worker's codec, which knows what this run's history holds."""
     start: RunInput = field(default_factory=lambda: RunInput(agent=""))
     desk: Desk = field(default_factory=Desk)
     saver: Saver = field(default_factory=Saver)
@@ -57,6 +60,9 @@ class Run:
     """Model calls so far, repairs not counted."""
     tool_calls: int = 0
     tokens: dict[str, int] = field(default_factory=dict[str, int])
+
+    def __post_init__(self) -> None:
+        self.codec = Chain(codec=self.host.codec, seal=self.host.seal)
 
     def next_turn(self) -> int:
         """Count a model call; returns its number, from 1."""
