@@ -15,6 +15,7 @@ from temporalio.exceptions import ApplicationError
 from perdure.activity.effects import KEY
 from perdure.activity.evidence import text_of
 from perdure.activity.failure import as_application_error, classify
+from perdure.activity.fusing import Fuser
 from perdure.activity.heartbeat import heartbeats
 from perdure.activity.live import Listeners, Speaker
 from perdure.activity.pacing import Pacer
@@ -68,6 +69,7 @@ class Activities:
         self._pacer = pacer
         self._notify = notify
         self._resolver = resolver or Resolver()
+        self._fuser = Fuser(declared=declared, codec=codec)
         self._tuned = lru_cache(maxsize=64)(self._tune)
 
     @activity.defn(name=MODEL_ACTIVITY)
@@ -78,30 +80,37 @@ class Activities:
             ApplicationError: The call failed; its type is a code of `perdure.errors`, whether
                 and when Temporal tries again is the classifier's verdict.
         """
-        async with heartbeats():
-            try:
-                call = ModelCall.from_json(await self._resolver.grow(raw))
-                messages = cast("list[BaseMessage]", self._codec.decode(call.messages))
-                options = cast("dict[str, Raw]", self._codec.decode(call.options)) or {}
-                model = self._tuned(call.model, call.attempt_timeout)
-            except PerdureError as error:
-                raise _final(error) from error
-            await self._pacer.wait(call.model)
-            listeners = self._listeners(call)
-            message, faults = await self._ask(call.model, model, messages, options, listeners)
+        asked = as_object(raw, what="a model call")
+        what = f"the reply of model {asked.get('model')!r}"
+        async with heartbeats() as pulse:
+            reply = self._fuser.resume(asked)
+            if reply is None:
+                reply = await self._reply(asked, what)
+            fuse = asked.get("fuse")
+            apart = cast("list[str]", fuse) if isinstance(fuse, list) else None
+            reply = await self._fuser.finish(apart, reply, pulse)
+        return self._carry(reply.to_json(), what=what)
+
+    async def _reply(self, raw: JsonObject, what: str) -> ModelReply:
+        try:
+            call = ModelCall.from_json(await self._resolver.grow(raw))
+            messages = cast("list[BaseMessage]", self._codec.decode(call.messages))
+            options = cast("dict[str, Raw]", self._codec.decode(call.options)) or {}
+            model = self._tuned(call.model, call.attempt_timeout)
+        except PerdureError as error:
+            raise _final(error) from error
+        await self._pacer.wait(call.model)
+        listeners = self._listeners(call)
+        message, faults = await self._ask(call.model, model, messages, options, listeners)
         usage = cast("Mapping[str, Json]", message.usage_metadata or {})
         self._report(call.model, message, usage)
-        what = f"the reply of model {call.model!r}"
-        return self._carry(
-            ModelReply(
-                message=self._codec.encode(message, what=what),
-                faults=faults,
-                usage=usage,
-                chunks=listeners.chunks(self._codec, what),
-                servers=self._served(message),
-                quick=self._quick(message),
-            ).to_json(),
-            what=what,
+        return ModelReply(
+            message=self._codec.encode(message, what=what),
+            faults=faults,
+            usage=usage,
+            chunks=listeners.chunks(self._codec, what),
+            servers=self._served(message),
+            quick=self._quick(message),
         )
 
     async def _ask(

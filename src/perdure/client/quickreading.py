@@ -1,7 +1,7 @@
 """Read the quick calls of a run from its history: one marker each. Pure."""
 
 from dataclasses import dataclass, field, replace
-from datetime import UTC, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import cast
 
 from temporalio.api.enums.v1 import EventType
@@ -14,6 +14,7 @@ from perdure.client.timeline import Call, Outcome
 from perdure.core.jsons import Json, Raw
 from perdure.core.names import TOOL_ACTIVITY
 from perdure.core.scenes import Outcome as Brought
+from perdure.core.summaries import tool_summary
 
 _MARKER = "core_local_activity"
 """What Temporal's SDK calls the marker that stands for a local activity."""
@@ -60,6 +61,33 @@ class QuickReader:
         else:
             call = self._done(call, first(held.details["result"].payloads, self.decode))
         self.calls[part, str(facts.get("activity_id"))] = call
+
+    def fused(self, key: tuple[int, int], model: Call, reply: Json, at: datetime) -> None:
+        """Take in the tools that were called with a model, in the same activity."""
+        held = reply.get("fused") if isinstance(reply, dict) and model.kind == "model" else None
+        message = cast("dict[str, Raw]", reply).get("message") if held else None
+        for call in cast("list[dict[str, Raw]]", (message or {}).get("tool_calls") or []):
+            result = cast("dict[str, Raw]", held).get(str(call.get("id")))
+            if result is None:
+                continue
+            args = cast("dict[str, Json]", call.get("args") or {})
+            begun = at - timedelta(milliseconds=int(result.get("ms") or 0))
+            name = str(call.get("name"))
+            self.calls[key[0], f"fused-{key[1]}-{call.get('id')}"] = Call(
+                kind="tool",
+                name=name,
+                summary=tool_summary(name, args),
+                args=args,
+                call_id=str(call.get("id")),
+                attempts=1,
+                outcome="ok",
+                scheduled=max(begun, model.started or begun),
+                started=max(begun, model.started or begun),
+                closed=at,
+                worker=model.worker,
+                result=result.get("value"),
+                quick=True,
+            )
 
     def _done(self, call: Call, result: Json) -> Call:
         brought = Brought.from_json(result)

@@ -210,6 +210,7 @@ class _Reader:
         failure: Failure | None = None,
     ) -> None:
         call = self.calls[self.part, scheduled]
+        self.quick.fused((self.part, scheduled), call, result, at)
         inward, outward = _usage(result) if call.kind == "model" else (None, None)
         self.calls[self.part, scheduled] = replace(
             call,

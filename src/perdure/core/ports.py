@@ -62,6 +62,11 @@ class Host(Protocol):
         ...
 
     @property
+    def fuse(self) -> bool:
+        """Whether the worker that gets a reply calls its quick tools at once."""
+        ...
+
+    @property
     def bridge(self) -> bool:
         """Whether sync code of a run may wait for models and tools, on greenlets."""
         ...

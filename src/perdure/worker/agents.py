@@ -28,7 +28,9 @@ class Agents:
     results and inputs; those that a state, a context, a node or a tool names in its annotations
     are found, and everything of LangChain and LangGraph is known already.
     `bridge=False` switches the sync bridge off: nodes that call models or tools must then be
-    `async def`. `workflows` are hand-written `@workflow.defn` classes that the app's workers
+    `async def`. `fuse=False` lets the graph's own nodes call quick tools; else, when all tools that
+    a model asks for are quick, the worker that got the reply calls them at once, and both are
+    one activity. `workflows` are hand-written `@workflow.defn` classes that the app's workers
     run as well. `stream` is where tokens and other parts of streams go while runs are under
     way: a sink, or its URL such as "sqlite:.perdure/stream.db", which all processes of one
     machine can share. `store` and `threads` are where long-term memory and threads are kept:
@@ -46,6 +48,7 @@ class Agents:
         types: Iterable[type] = (),
         workflows: Iterable[type] = (),
         bridge: bool = True,
+        fuse: bool = True,
         stream: StreamSink | str | None = None,
         store: Place = None,
         threads: Place = None,
@@ -56,6 +59,7 @@ class Agents:
         self._declared = Table(parent=DECLARED)
         self.sink = open_sink(stream) if isinstance(stream, str) else stream
         self.bridge = bridge
+        self.fuse = fuse
         self.places = Places(store=store, threads=threads, types=types)
         self.workflows = tuple(workflows)
         self._builders: dict[str, Build] = {}

@@ -68,8 +68,8 @@ STICKY_DEFAULT = timedelta(seconds=10)
 STICKY = timedelta(seconds=2)
 """How long a task waits for the worker that knows the run; a dead one costs this much."""
 PACING = timedelta(seconds=30)
-THROTTLE = timedelta(seconds=1)
-"""Heartbeats are sent this often at most; their answers carry a cancel."""
+THROTTLE = timedelta(seconds=0.2)
+"""Heartbeats are sent this often at most; their answers carry a cancel, and they save a reply."""
 
 
 class Plugin(SimplePlugin):

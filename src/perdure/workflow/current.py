@@ -17,6 +17,7 @@ from perdure.workflow import bridge
 from perdure.workflow.chain import Chain
 from perdure.workflow.desk import Desk
 from perdure.workflow.family import Family
+from perdure.workflow.fusing import Fused
 from perdure.workflow.interrupting import Pauses
 from perdure.workflow.ledger import Ledger
 from perdure.workflow.ordering import in_order
@@ -52,6 +53,7 @@ class Run:
     pauses: Pauses = field(default_factory=Pauses)
     tool_lists: ToolLists = field(default_factory=ToolLists)
     quick: Quick = field(default_factory=Quick)
+    fused: Fused = field(default_factory=Fused)
     adapt: Callable[[Raw], Mapping[str, Raw]] | None = None
     """Tells which parts of a graph are others in this run; for tests."""
     places: dict[str, bool] = field(default_factory=dict[str, bool])
