@@ -58,7 +58,8 @@ class Fuser:
         if room <= 0 or (left is not None and left < _LEFT):
             return reply
         held = dict(reply.fused)
-        pulse.keep(reply.to_json())
+        asked: JsonObject = {"asked": reply.asked or activity.info().attempt}
+        pulse.keep({**reply.to_json(), **asked})
         todo = [
             asyncio.create_task(self._one(one, tool))
             for one, tool in wanted
@@ -73,7 +74,7 @@ class Fuser:
                 room -= size
                 held[call_id] = result
                 reply = replace(reply, fused=dict(held))
-                pulse.keep(reply.to_json())
+                pulse.keep({**reply.to_json(), **asked})
         finally:
             for task in todo:
                 task.cancel()

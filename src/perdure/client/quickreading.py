@@ -65,25 +65,29 @@ class QuickReader:
     def fused(self, key: tuple[int, int], model: Call, reply: Json, at: datetime) -> None:
         """Take in the tools that were called with a model, in the same activity."""
         held = reply.get("fused") if isinstance(reply, dict) and model.kind == "model" else None
-        message = cast("dict[str, Raw]", reply).get("message") if held else None
-        for call in cast("list[dict[str, Raw]]", (message or {}).get("tool_calls") or []):
-            result = cast("dict[str, Raw]", held).get(str(call.get("id")))
-            if result is None:
+        if not isinstance(held, dict):
+            return
+        results = cast("dict[str, dict[str, Raw]]", held)
+        message = cast("dict[str, Raw]", cast("dict[str, Raw]", reply).get("message") or {})
+        longest = max(int(result.get("ms") or 0) for result in results.values())
+        begun = at - timedelta(milliseconds=longest)
+        begun = max(begun, model.started or begun)
+        for asked in cast("list[dict[str, Raw]]", message.get("tool_calls") or []):
+            name, call_id = str(asked.get("name")), str(asked.get("id"))
+            args = cast("dict[str, Json]", asked.get("args") or {})
+            if (result := results.get(call_id)) is None:
                 continue
-            args = cast("dict[str, Json]", call.get("args") or {})
-            begun = at - timedelta(milliseconds=int(result.get("ms") or 0))
-            name = str(call.get("name"))
-            self.calls[key[0], f"fused-{key[1]}-{call.get('id')}"] = Call(
+            self.calls[key[0], f"fused-{key[1]}-{call_id}"] = Call(
                 kind="tool",
                 name=name,
                 summary=tool_summary(name, args),
                 args=args,
-                call_id=str(call.get("id")),
+                call_id=call_id,
                 attempts=1,
                 outcome="ok",
-                scheduled=max(begun, model.started or begun),
-                started=max(begun, model.started or begun),
-                closed=at,
+                scheduled=begun,
+                started=begun,
+                closed=begun + timedelta(milliseconds=int(result.get("ms") or 0)),
                 worker=model.worker,
                 result=result.get("value"),
                 quick=True,

@@ -251,6 +251,8 @@ class ModelReply:
     a run whose code changes meanwhile makes the same calls in the same way."""
     fused: Mapping[str, JsonObject] = field(default_factory=dict[str, JsonObject])
     """Results of the called tools by call id: `value`, encoded, and the `ms` that it took."""
+    asked: int | None = None
+    """The attempt that asked the model, if a later one went on with its reply."""
 
     def to_json(self) -> JsonObject:
         """Write the reply as JSON."""
@@ -267,6 +269,8 @@ class ModelReply:
             data["quick"] = list(self.quick)
         if self.fused:
             data["fused"] = dict[str, Json](self.fused)
+        if self.asked is not None:
+            data["asked"] = self.asked
         return data
 
     @classmethod
@@ -290,6 +294,7 @@ class ModelReply:
             servers={n: ServerTool.from_json(one) for n, one in part(data, "mcp").items()},
             quick=words(data, "quick"),
             fused={n: as_object(v, what="a result") for n, v in part(data, "fused").items()},
+            asked=asked if isinstance(asked := data.get("asked"), int) else None,
         )
 
 
