@@ -1,5 +1,6 @@
 """A worker that dies between a reply and the results of its tools: nobody pays for it twice."""
 
+from collections import Counter
 from pathlib import Path
 from uuid import uuid4
 
@@ -97,7 +98,7 @@ async def test_a_reply_outlives_the_worker_that_got_it(server: DevServer, tmp_pa
         await second.wait_ready()
         output = await run.result()
     journal = (tmp_path / "journal").read_text().split()
-    assert journal == ["model", "fast", "stuck", "stuck", "model"]
+    assert Counter(journal) == {"model": 2, "fast": 1, "stuck": 2}
     assert "late answer" in str(output)
     line = await client.timeline(run.run_id)
     assert [(c.kind, c.name) for c in line.calls] == [
