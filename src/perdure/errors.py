@@ -26,7 +26,9 @@ PerdureError
 │   ├── ToolFailed
 │   ├── ToolServerFailed        an MCP server could not be asked for its tools
 │   ├── NodeFailed              a node of the graph raised
-│   └── StorageFailed           long-term memory or a thread could not be read or written
+│   └── StorageFailed           long-term memory, a thread or a blob could not be read or written
+│       ├── BlobMissing         the blob store does not hold a large value
+│       └── BlobBroken          the blob store holds other bytes than were put
 ├── ModelMistake                the model kept answering what cannot be used
 ├── EffectUnknown               an effect may have happened: a person must look
 ├── Refused                     a decision was not accepted
@@ -44,7 +46,7 @@ PerdureError
 ├── ReplayFailed                a recorded history does not replay on today's code
 └── Unavailable                 the operator: something must be started or freed
     ├── ServerUnavailable
-    ├── StorageUnavailable      the database of memory or threads cannot be opened
+    ├── StorageUnavailable      a database or a blob store cannot be opened, written or reached
     └── PortTaken
 ```
 
@@ -208,9 +210,21 @@ class NodeFailed(CallFailed):
 
 
 class StorageFailed(CallFailed):
-    """Long-term memory or a thread could not be read or written."""
+    """Long-term memory, a thread or a blob could not be read or written."""
 
     code = "storage_failed"
+
+
+class BlobMissing(StorageFailed):
+    """The blob store does not hold a large value that a run refers to."""
+
+    code = "blob_missing"
+
+
+class BlobBroken(StorageFailed):
+    """The blob store holds other bytes than those that were put."""
+
+    code = "blob_broken"
 
 
 class ModelMistake(PerdureError):
@@ -316,7 +330,7 @@ class ServerUnavailable(Unavailable):
 
 
 class StorageUnavailable(Unavailable):
-    """The database of long-term memory or of threads cannot be opened."""
+    """A database or a blob store cannot be opened, written or reached."""
 
     code = "storage_unavailable"
 
