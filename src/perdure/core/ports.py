@@ -72,8 +72,11 @@ class BlobStore(Protocol):
         """Whether the store has it; if so it counts as just put, so that `gc` leaves it alone."""
         ...
 
-    async def delete(self, name: str) -> None:
-        """Remove a value, if it is there."""
+    async def delete(self, name: str, *, unless_since: datetime | None = None) -> bool:
+        """Remove a value if it is there; with `unless_since`, if nobody asked for it since then.
+
+        Returns whether it was removed.
+        """
         ...
 
     def list(self) -> AsyncIterator[BlobInfo]:
