@@ -8,6 +8,7 @@ from temporalio.api.common.v1 import Payload
 from temporalio.converter import DataConverter
 
 from perdure.core.jsons import Json, Raw
+from perdure.core.wire import PAYLOAD_LIMIT
 
 Decode: TypeAlias = Callable[[Payload], Raw]
 
@@ -23,6 +24,11 @@ def decoder(converter: DataConverter) -> Decode:
             return f"(unreadable: {encoding or type(error).__name__})"
 
     return decode
+
+
+def largest(converter: DataConverter) -> int:
+    """Return the bytes of the largest value that a client's converter carries."""
+    return int(getattr(converter.payload_codec, "largest", PAYLOAD_LIMIT))
 
 
 def first(payloads: Iterable[Payload], decode: Decode) -> Json:

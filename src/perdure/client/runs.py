@@ -28,7 +28,7 @@ from perdure.client.inbox import (
 )
 from perdure.client.index import missing_attributes
 from perdure.client.listing import list_runs
-from perdure.client.payloads import decoder, uncover
+from perdure.client.payloads import decoder, largest, uncover
 from perdure.client.reading import read_timeline
 from perdure.client.records import (
     Inbox,
@@ -135,6 +135,7 @@ class Client(StateCalls, StreamCalls, ThreadCalls):
             options=options or {},
             parts=starting.read_config(config or {}, recursion_limit=recursion_limit),
             context=context,
+            largest=largest(self.temporal.data_converter),
         )
         wanted = starting.make_run_id(agent) if run_id is None else starting.check_run_id(run_id)
         data = replace(
