@@ -22,7 +22,7 @@ class Door:
     panel: str
 
 
-_MAKE, _SEE, _DECIDE = "Run agents", "Look", "Decide"
+_MAKE, _SEE, _DECIDE, _CLEAN = "Run agents", "Look", "Decide", "Clean up"
 COMMANDS: Mapping[str, Door] = {
     "demo": Door(module="demo", help="See it work in one minute, without a key.", panel=_MAKE),
     "dev": Door(module="dev", help="Temporal, its UI and a worker on one machine.", panel=_MAKE),
@@ -39,6 +39,8 @@ COMMANDS: Mapping[str, Door] = {
     "reject": Door(module="reject", help="Say no, with a reason.", panel=_DECIDE),
     "edit": Door(module="edit", help="Say yes with changed arguments.", panel=_DECIDE),
     "respond": Door(module="respond", help="Answer instead of the tool.", panel=_DECIDE),
+    "rm": Door(module="rm", help="Delete a run.", panel=_CLEAN),
+    "gc": Door(module="gc", help="Remove large values that no run needs.", panel=_CLEAN),
 }
 
 

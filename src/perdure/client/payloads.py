@@ -46,7 +46,7 @@ async def uncover(converter: DataConverter, messages: Iterable[Message]) -> None
     codec = converter.payload_codec
     if codec is None:
         return
-    held = [payload for message in messages for payload in _payloads(message)]
+    held = [payload for message in messages for payload in payloads_in(message)]
     for payload in held:
         try:
             plain = await codec.decode([payload])
@@ -56,7 +56,8 @@ async def uncover(converter: DataConverter, messages: Iterable[Message]) -> None
             payload.CopyFrom(plain[0])
 
 
-def _payloads(message: Message) -> Iterable[Payload]:
+def payloads_in(message: Message) -> Iterable[Payload]:
+    """Find every payload in a message of Temporal's, wherever it stands."""
     if isinstance(message, Payload):
         yield message
         return
@@ -64,9 +65,9 @@ def _payloads(message: Message) -> Iterable[Payload]:
         if field.message_type is None:
             continue
         if isinstance(value, Message):
-            yield from _payloads(value)
+            yield from payloads_in(value)
         elif hasattr(value, "values"):
             if isinstance(next(iter(value.values()), None), Message):
-                yield from (p for item in value.values() for p in _payloads(item))
+                yield from (p for item in value.values() for p in payloads_in(item))
         else:
-            yield from (p for item in value for p in _payloads(item))
+            yield from (p for item in value for p in payloads_in(item))

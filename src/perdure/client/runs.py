@@ -43,6 +43,7 @@ from perdure.client.state import StateCalls, branch, which
 from perdure.client.stream import StreamCalls
 from perdure.client.threads import OnBusy, ThreadCalls, check_on_busy, start_on_thread
 from perdure.client.timeline import Timeline
+from perdure.client.upkeep import UpkeepCalls
 from perdure.core.approvals import Decision, parse_decision
 from perdure.core.frames import StreamSink
 from perdure.core.jsons import Json, JsonObject, Raw
@@ -61,7 +62,7 @@ class _Probe:
 
 
 @dataclass(frozen=True)
-class Client(StateCalls, StreamCalls, ThreadCalls):
+class Client(StateCalls, StreamCalls, ThreadCalls, UpkeepCalls):
     """Perdure's client, over a connected client of Temporal's."""
 
     temporal: temporalio.client.Client
