@@ -12,6 +12,7 @@ from perdure.core.offloading import Payloads
 from perdure.errors import BadOption
 from perdure.storage.payloads import LOCAL_FOLDER, carrier_of, compose
 from perdure.worker.agents import Agents
+from perdure.worker.quietlog import hide_texts
 
 log = logging.getLogger("perdure.worker")
 
@@ -73,6 +74,8 @@ def _adopt(agents: Agents, converter: DataConverter, host: str | None) -> None:
     if carrier is None:
         return
     agents.carry(carrier.payloads)
+    if carrier.payloads.encrypts:
+        hide_texts()
     if carrier.payloads.local and host is not None and not is_loopback(host):
         log.warning(
             "large values go to the folder %s, which other machines cannot read; name a store "
