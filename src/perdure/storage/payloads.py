@@ -18,7 +18,6 @@ from temporalio.converter import (
     ActivitySerializationContext,
     DataConverter,
     DefaultFailureConverter,
-    DefaultFailureConverterWithEncodedAttributes,
     PayloadCodec,
     SerializationContext,
     WithSerializationContext,
@@ -33,6 +32,7 @@ from perdure.core.wire import PAYLOAD_LIMIT
 from perdure.errors import BadOption, BlobBroken, BlobMissing, Undecryptable
 from perdure.storage import sealing
 from perdure.storage.blobs import open_blobs
+from perdure.storage.failures import HiddenFailures
 from perdure.storage.shelf import Shelf
 
 ENCRYPTED, BLOB = b"perdure/aes-gcm", b"perdure/blob"
@@ -310,7 +310,7 @@ def compose(
         payloads = replace(payloads, threshold=PAYLOAD_LIMIT)
     failures = base.failure_converter_class
     if payloads.encrypts and failures is DefaultFailureConverter:
-        failures = DefaultFailureConverterWithEncodedAttributes
+        failures = HiddenFailures
     codec = Carrier(payloads, inner=held, upload=upload, asked=asked)
     return replace(base, payload_codec=codec, failure_converter_class=failures)
 
