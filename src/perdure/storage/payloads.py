@@ -29,7 +29,14 @@ from perdure.core.keyrings import Key, Whose, digest_name
 from perdure.core.offloading import Payloads
 from perdure.core.ports import BlobStore
 from perdure.core.wire import PAYLOAD_LIMIT
-from perdure.errors import BadOption, BlobBroken, BlobMissing, Undecryptable
+from perdure.errors import (
+    BadOption,
+    BlobBroken,
+    BlobMissing,
+    PerdureError,
+    StorageUnavailable,
+    Undecryptable,
+)
 from perdure.storage import sealing
 from perdure.storage.blobs import open_blobs
 from perdure.storage.failures import HiddenFailures
@@ -243,8 +250,8 @@ class Carrier(PayloadCodec, WithSerializationContext):
             )
         try:
             data = await self._vault.store().get(name)
-        except BlobMissing as error:
-            raise BlobMissing(self._explain(error, name)) from error
+        except (BlobMissing, StorageUnavailable) as error:
+            raise type(error)(self._explain(error, name)) from error
         what = f"blob {name}"
         if key is not None:
             return await _heavy(len(data), lambda: sealing.decrypt(key, data, metadata, what=what))
@@ -252,8 +259,9 @@ class Carrier(PayloadCodec, WithSerializationContext):
             raise BlobBroken(f"{what} holds other bytes than were put: restore it from a copy")
         return data
 
-    def _explain(self, error: BlobMissing, name: str) -> str:
-        if not self.payloads.local:
+    def _explain(self, error: PerdureError, name: str) -> str:
+        there = LOCAL_FOLDER.is_dir() and not isinstance(error, BlobMissing)
+        if there or not self.payloads.local:
             return str(error)
         return (
             f"blob {name} is not in {str(LOCAL_FOLDER.absolute())!r}, the default folder of "
