@@ -8,7 +8,7 @@ from collections.abc import Generator
 from contextlib import contextmanager
 from http.client import HTTPConnection
 from pathlib import Path
-from urllib.parse import urlencode
+from urllib.parse import quote, urlencode
 from uuid import uuid4
 
 import psycopg
@@ -75,7 +75,9 @@ class Table:
         self.name = f"blobs_{uuid4().hex[:12]}"
 
     def open(self, **more: str) -> BlobStore:
-        return open_blobs(f"{self.server.url}?{urlencode({'table': self.name, **more})}")
+        return open_blobs(
+            f"{self.server.url}?{urlencode({'table': self.name, **more}, quote_via=quote)}"
+        )
 
     def stored(self, name: str) -> bytes:
         with psycopg.connect(self.server.url) as conn:
