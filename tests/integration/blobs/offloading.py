@@ -37,7 +37,9 @@ class Offload(PayloadCodec):
         if not await self.blobs.has(name):
             await self.blobs.put(name, data)
         size = str(len(data)).encode()
-        return Payload(metadata={"encoding": b"perdure/blob", "blob": name.encode(), "size": size})
+        metadata = {"encoding": b"perdure/blob", "blob": name.encode(), "size": size}
+        # Temporal's server drops a memo whose data is empty.
+        return Payload(metadata=metadata, data=b"-")
 
     async def _fetch(self, payload: Payload) -> Payload:
         name = payload.metadata.get("blob")

@@ -103,12 +103,6 @@ async def test_what_a_run_refers_to_stays_wherever_it_stands(place):
     await place.listed(f"{handle.id}:child-1")
     await place.blobs.put(STRAY, b"x")
     place.age()
-    print(
-        {
-            n: (await place.blobs.get(n))[:400]
-            for n in (await place.client.gc(place.blobs, dry_run=True)).names
-        }
-    )
     sweep = await place.client.gc(place.blobs)
     assert sweep.names == (STRAY,)
     assert sweep.missing == ()
