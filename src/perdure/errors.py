@@ -47,6 +47,8 @@ PerdureError
 └── Unavailable                 the operator: something must be started or freed
     ├── ServerUnavailable
     ├── StorageUnavailable      a database or a blob store cannot be opened, written or reached
+    ├── KeyMissing              a value was encrypted with a key that this process lacks
+    ├── Undecryptable           a value does not decrypt: another key of that id, or changed
     └── PortTaken
 ```
 
@@ -333,6 +335,18 @@ class StorageUnavailable(Unavailable):
     """A database or a blob store cannot be opened, written or reached."""
 
     code = "storage_unavailable"
+
+
+class KeyMissing(Unavailable):
+    """A value was encrypted with a key that this process does not have."""
+
+    code = "key_missing"
+
+
+class Undecryptable(Unavailable):
+    """A value does not decrypt: the key of that id is another one, or the bytes were changed."""
+
+    code = "undecryptable"
 
 
 class PortTaken(Unavailable):

@@ -34,6 +34,7 @@ COMMANDS: Mapping[str, Door] = {
     "show": Door(module="show", help="The time line of a run.", panel=_SEE),
     "watch": Door(module="watch", help="Follow a run until it ends.", panel=_SEE),
     "doctor": Door(module="doctor", help="Check server, worker and settings.", panel=_SEE),
+    "codec": Door(module="codec", help="Let Temporal's UI read values.", panel=_SEE),
     "approvals": Door(module="approvals", help="What waits for a person.", panel=_DECIDE),
     "approve": Door(module="approve", help="Say yes.", panel=_DECIDE),
     "reject": Door(module="reject", help="Say no, with a reason.", panel=_DECIDE),

@@ -3,11 +3,13 @@
 from collections.abc import Callable, Iterable
 from typing import TypeAlias, cast
 
+import temporalio.client
 from google.protobuf.message import Message
 from temporalio.api.common.v1 import Payload
-from temporalio.converter import DataConverter
+from temporalio.converter import DataConverter, WorkflowSerializationContext
 
 from perdure.core.jsons import Json, Raw
+from perdure.core.wire import PAYLOAD_LIMIT
 
 Decode: TypeAlias = Callable[[Payload], Raw]
 
@@ -20,9 +22,23 @@ def decoder(converter: DataConverter) -> Decode:
             return converter.payload_converter.from_payloads([payload])[0]
         except Exception as error:  # noqa: BLE001 - a time line is shown even if a part is unreadable
             encoding = payload.metadata.get("encoding", b"").decode("ascii", "replace")
-            return f"(unreadable: {encoding or type(error).__name__})"
+            key = payload.metadata.get("key", b"").decode("ascii", "replace")
+            why = f", key {key!r}" if key else ""
+            return f"(unreadable: {encoding or type(error).__name__}{why})"
 
     return decode
+
+
+def for_run(client: temporalio.client.Client, run_id: str) -> DataConverter:
+    """Return the converter of a client, for the payloads of one run: keys may depend on it."""
+    return client.data_converter.with_context(
+        WorkflowSerializationContext(namespace=client.namespace, workflow_id=run_id)
+    )
+
+
+def largest(converter: DataConverter) -> int:
+    """Return the bytes of the largest value that a client's converter carries."""
+    return int(getattr(converter.payload_codec, "largest", PAYLOAD_LIMIT))
 
 
 def first(payloads: Iterable[Payload], decode: Decode) -> Json:

@@ -28,7 +28,7 @@ from perdure.client.inbox import (
 )
 from perdure.client.index import missing_attributes
 from perdure.client.listing import list_runs
-from perdure.client.payloads import decoder, uncover
+from perdure.client.payloads import decoder, for_run, largest, uncover
 from perdure.client.reading import read_timeline
 from perdure.client.records import (
     Inbox,
@@ -136,6 +136,7 @@ class Client(StateCalls, StreamCalls, ThreadCalls, UpkeepCalls):
             options=options or {},
             parts=starting.read_config(config or {}, recursion_limit=recursion_limit),
             context=context,
+            largest=largest(self.temporal.data_converter),
         )
         wanted = starting.make_run_id(agent) if run_id is None else starting.check_run_id(run_id)
         data = replace(
@@ -377,7 +378,7 @@ class Client(StateCalls, StreamCalls, ThreadCalls, UpkeepCalls):
         execution = await self.describe(run_id)
         histories = await fetch_chain(self.temporal, execution, target=self.target)
         raw = execution.raw_description
-        converter = self.temporal.data_converter
+        converter = for_run(self.temporal, run_id)
         await uncover(converter, [*(e for h in histories for e in h.events), raw])
         return read_timeline(histories, decode=decoder(converter), description=raw)
 
@@ -388,6 +389,6 @@ class Client(StateCalls, StreamCalls, ThreadCalls, UpkeepCalls):
             history = await handle.fetch_history(
                 event_filter_type=WorkflowHistoryEventFilterType.CLOSE_EVENT
             )
-        converter = self.temporal.data_converter
+        converter = for_run(self.temporal, run_id)
         await uncover(converter, history.events)
         return read_timeline([history], decode=decoder(converter))

@@ -29,6 +29,11 @@ class Codec(Protocol):
         """
         ...
 
+    @property
+    def largest(self) -> int:
+        """Bytes of one value that can be carried to another process."""
+        ...
+
     def size(self, data: Json) -> int:
         """Count the bytes that a JSON value takes on the wire."""
         ...
@@ -94,6 +99,16 @@ class Host(Protocol):
     @property
     def codec(self) -> Codec:
         """The codec of this worker."""
+        ...
+
+    @property
+    def largest(self) -> int:
+        """Bytes of one value that this worker can carry, in the history or beside it."""
+        ...
+
+    @property
+    def seal(self) -> bytes:
+        """What keys the digests of values; empty without encryption, the same after a rotation."""
         ...
 
     @property

@@ -41,6 +41,7 @@ from langgraph.types import Command, Interrupt, Overwrite, Send
 from pydantic import BaseModel, RootModel
 
 from perdure.core.jsons import Json, JsonObject, Raw, shorten
+from perdure.core.wire import PAYLOAD_LIMIT
 from perdure.errors import Unserializable
 from perdure.storage.kinds import TAG, has_wide_dict, read_kind, write_kind
 
@@ -95,6 +96,9 @@ class ValueCodec:
         except Exception as error:  # the constructors of messages and of the app's own types
             text = f"{type(error).__name__}: {shorten(str(error), 300)}"
             raise Unserializable(f"a value that came in cannot be read: {text}") from error
+
+    largest: int = PAYLOAD_LIMIT
+    """Bytes of one value that can be carried to another process."""
 
     def size(self, data: Json) -> int:
         """Count the bytes of a JSON value in UTF-8."""
