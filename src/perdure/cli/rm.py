@@ -58,14 +58,13 @@ def command(
         else:
             async with using_blobs(blobs) as store:
                 deleted = await client.delete(run_id, force=force)
-                # The store is this run's as far as one can tell: its blobs are named.
-                sweep = await client.gc(
-                    store, grace=span, namespaces=also or (), only=deleted.blobs, force=True
-                )
+                sweep = await client.gc(store, grace=span, namespaces=also or (), without=deleted)
         if as_json:
             write_json({**deleted.to_json(), "gc": None if sweep is None else sweep.to_json()})
         else:
-            err(f"deleted {clean(run_id)}, {len(deleted.executions)} execution(s)")
+            count = len(deleted.executions)
+            parts = "" if count == 1 else f", {count} executions with its parts and sub-agents"
+            err(f"deleted {clean(run_id)}{parts}; the server clears it away within a minute or so")
             if sweep is not None:
                 tell_sweep(sweep, verbose=verbose)
         return Code.DONE

@@ -37,18 +37,24 @@ def blob_names(message: Message) -> Iterator[str]:
             yield name.decode("utf-8", "replace")
 
 
-async def find_reach(clients: Iterable[Client]) -> Reach:
+async def find_reach(clients: Iterable[Client], *, without: Iterable[str] = ()) -> Reach:
     """Read the histories of all runs that the servers keep, open and closed, and the schedules.
+
+    `without` are executions to leave out: `run id/execution`.
 
     Raises:
         RPCError: A server did not answer; what was found so far is not all.
     """
     reach = Reach()
+    left_out = frozenset(without)
     for client in clients:
+
+        async def read(execution: WorkflowExecution, client: Client = client) -> None:
+            if f"{execution.id}/{execution.run_id}" not in left_out:
+                await _run(client, execution, reach)
+
         await _schedules(client, reach)
-        await in_batches(
-            client.list_workflows(), lambda execution, client=client: _run(client, execution, reach)
-        )
+        await in_batches(client.list_workflows(), read)
     return reach
 
 

@@ -14,7 +14,6 @@ from temporalio.service import RPCError, RPCStatusCode
 
 from perdure.client.faults import not_found, translated
 from perdure.client.listing import quote
-from perdure.client.poll import until
 from perdure.client.reach import find_reach, find_reach_of
 from perdure.core.jsons import JsonObject
 from perdure.core.ports import BlobInfo, BlobStore
@@ -22,8 +21,6 @@ from perdure.errors import BadInput, BadOption, RunBusy, Unavailable
 
 GRACE = timedelta(hours=1)
 """Blobs younger than this stay: a value is stored before the history refers to it."""
-GONE_WITHIN = timedelta(seconds=30)
-"""How long a server may take to delete a run."""
 _AT_ONCE = 8
 
 
@@ -71,7 +68,7 @@ class Sweep:
 
 @dataclass(frozen=True, kw_only=True)
 class Deleted:
-    """A run that was deleted, with its sub-agents."""
+    """A run that is being deleted, with its sub-agents."""
 
     run_id: str
     executions: tuple[str, ...]
@@ -113,14 +110,17 @@ class UpkeepCalls:
         dry_run: bool = False,
         namespaces: Sequence[str] = (),
         force: bool = False,
-        only: frozenset[str] | None = None,
+        without: Deleted | None = None,
     ) -> Sweep:
         """Remove the blobs that no run on the server refers to; needs no worker and no key.
 
         It lists the blobs, then reads the histories of all runs that the server keeps, in the
         client's namespace and in `namespaces`: name every one whose runs use this store. What
-        was put or asked for within `grace` stays. `only` leaves all but these blobs alone. If
-        the server or the store fails on the way, nothing is removed.
+        was put or asked for within `grace` stays. If the server or the store fails on the way,
+        nothing is removed.
+
+        `without` is a run that was deleted, which the server may still keep for a while: its
+        histories count no more, and only blobs that it referred to are removed.
 
         Raises:
             BadInput: The runs and the store do not belong together, as far as one can tell;
@@ -134,37 +134,39 @@ class UpkeepCalls:
         since = datetime.now(UTC) - grace
         held = [info async for info in blobs.list()]
         with translated(target=self.target):
-            reach = await find_reach(_all(self.temporal, namespaces))
+            gone = () if without is None else without.executions
+            reach = await find_reach(_all(self.temporal, namespaces), without=gone)
         known = {info.name for info in held}
         rest = [info for info in held if info.name not in reach.names]
-        if held and not force:
+        if without is not None:
+            rest = [info for info in rest if info.name in without.blobs]
+        elif held and not force:
             alien = 0 if reach.names & known else len(reach.names)
             _check_fit(self.target, len(held), runs=reach.runs, alien=alien)
-        if only is not None:
-            rest = [info for info in rest if info.name in only]
         old = sorted((i for i in rest if i.changed < since), key=lambda info: info.name)
         removed = old if dry_run else await _remove(blobs, old, since)
-        gone = {info.name for info in removed}
+        names = tuple(info.name for info in removed)
         return Sweep(
             dry_run=dry_run,
             runs=reach.runs,
             removed=_heap(removed),
-            names=tuple(info.name for info in removed),
+            names=names,
             reached=_heap([info for info in held if info.name in reach.names]),
-            young=_heap([info for info in rest if info.name not in gone]),
+            young=_heap([info for info in rest if info.name not in names]),
             missing=tuple(sorted(reach.names - known)),
         )
 
     async def delete(self: Connected, run_id: str, *, force: bool = False) -> Deleted:
-        """Delete a run and its sub-agents from the server, with their histories.
+        """Order the server to delete a run and its sub-agents, with their histories.
 
-        Its blobs go with the next `gc`. With `force` a run that is under way is ended first, as
-        by `terminate`: nothing is undone.
+        It does so in the background, within a minute or so. The run's blobs go with the next
+        `gc` after that. With `force` a run that is under way is ended first, as by `terminate`:
+        nothing is undone.
 
         Raises:
             RunNotFound: There is no such run.
             RunBusy: It is under way.
-            Unavailable: The server does not delete runs, or not in time.
+            Unavailable: The server does not delete runs.
         """
         with translated(target=self.target, run_id=run_id):
             found = await _executions(self.temporal, run_id)
@@ -179,7 +181,6 @@ class UpkeepCalls:
             reach = await find_reach_of(self.temporal, found)
             for execution in found:
                 await _delete(self.temporal, execution)
-            await _see_gone(self.temporal, found)
         names = tuple(f"{e.id}/{e.run_id}" for e in found)
         return Deleted(run_id=run_id, executions=names, blobs=frozenset(reach.names))
 
@@ -248,23 +249,3 @@ async def _delete(client: temporalio.client.Client, execution: WorkflowExecution
         if error.status != RPCStatusCode.NOT_FOUND:
             raise
         # Listed, and deleted already.
-
-
-async def _see_gone(client: temporalio.client.Client, found: list[WorkflowExecution]) -> None:
-    async def gone() -> bool | None:
-        for execution in found:
-            handle = client.get_workflow_handle(execution.id, run_id=execution.run_id)
-            try:
-                await handle.describe()
-            except RPCError as error:
-                if error.status == RPCStatusCode.NOT_FOUND:
-                    continue
-                raise
-            return None
-        return True
-
-    if not await until(gone, within=GONE_WITHIN):
-        raise Unavailable(
-            f"the server took the order to delete {found[0].id!r}, but it is still there after "
-            f"{GONE_WITHIN.total_seconds():g} s; look again later"
-        )

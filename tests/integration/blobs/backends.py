@@ -8,11 +8,12 @@ from collections.abc import Generator
 from contextlib import contextmanager
 from http.client import HTTPConnection
 from pathlib import Path
-from urllib.parse import urlencode
+from urllib.parse import quote, urlencode
 from uuid import uuid4
 
 import psycopg
 from obstore.store import S3Store
+from psycopg import sql
 
 from integration.postgres_server import Postgres, free_port
 from perdure.core.ports import BlobStore
@@ -74,23 +75,26 @@ class Table:
         self.name = f"blobs_{uuid4().hex[:12]}"
 
     def open(self, **more: str) -> BlobStore:
-        return open_blobs(f"{self.server.url}?{urlencode({'table': self.name, **more})}")
+        return open_blobs(
+            f"{self.server.url}?{urlencode({'table': self.name, **more}, quote_via=quote)}"
+        )
 
     def stored(self, name: str) -> bytes:
         with psycopg.connect(self.server.url) as conn:
-            row = conn.execute(f"SELECT data FROM {self.name} WHERE name = %s", (name,)).fetchone()
+            row = conn.execute(self._sql("SELECT data FROM {}"), (name,)).fetchone()
         return bytes(row[0])
 
     def spoil(self, name: str, stored: bytes) -> None:
         with psycopg.connect(self.server.url) as conn:
-            conn.execute(f"UPDATE {self.name} SET data = %s WHERE name = %s", (stored, name))
+            conn.execute(self._sql("UPDATE {} SET data = %s"), (stored, name))
 
     def age(self, name: str, hours: int) -> None:
         with psycopg.connect(self.server.url) as conn:
-            conn.execute(
-                f"UPDATE {self.name} SET changed = now() - make_interval(hours => %s) "
-                "WHERE name = %s", (hours, name),
-            )  # fmt: skip
+            text = self._sql("UPDATE {} SET changed = now() - make_interval(hours => %s)")
+            conn.execute(text, (hours, name))
+
+    def _sql(self, text: str) -> sql.Composed:
+        return sql.SQL(text + " WHERE name = %s").format(sql.Identifier(self.name))
 
 
 @contextmanager

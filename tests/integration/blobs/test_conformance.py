@@ -97,6 +97,7 @@ async def test_many_writers_of_one_name_leave_one_whole_value(store, backend):
 
 async def test_a_reader_during_a_write_sees_all_or_nothing(store, backend):
     data = b"w" * (8 * MIB)
+    await store.put(B, b"a store that is in use")
     writer = backend.open()
     writing = asyncio.create_task(writer.put(A, data))
     seen = []

@@ -2,16 +2,17 @@
 
 import asyncio
 import re
-from collections.abc import AsyncGenerator, Iterable, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import Awaitable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 from hashlib import blake2b
+from typing import TypeVar
 from urllib.parse import parse_qsl, urlsplit
 
-from perdure.core.jsons import shorten
+from perdure.core.jsons import Raw, shorten
 from perdure.errors import BadOption, BlobBroken, StorageUnavailable
 
+T = TypeVar("T")
 WITHIN = timedelta(seconds=20)
 """How long a store may take for a small value."""
 HEAD = 28
@@ -90,22 +91,35 @@ class Deadline:
     where: str
     within: timedelta = WITHIN
 
-    @asynccontextmanager
-    async def limit(self, size: int = 0) -> AsyncGenerator[None]:
-        """End what is done inside when it takes too long; a value of `size` has more time.
+    async def wait(self, work: Awaitable[T], *, size: int = 0) -> T:
+        """Wait for work that the store does; a value of `size` has more time.
+
+        What takes too long is cancelled and left to itself: it may hang in its own clean-up.
 
         Raises:
             StorageUnavailable: It took longer; the text says what to do.
         """
         seconds = self.within.total_seconds() + size / _MEBIBYTE
+        task = asyncio.ensure_future(work)
         try:
-            async with asyncio.timeout(seconds):
-                yield
-        except TimeoutError as error:
-            raise StorageUnavailable(
-                f"the blob store {self.where} did not answer within {seconds:g} s; see that it "
-                "is up and not overloaded, or give it longer: ?within=SECONDS"
-            ) from error
+            done, _ = await asyncio.wait((task,), timeout=seconds)
+        except asyncio.CancelledError:
+            task.cancel()
+            raise
+        if done:
+            return task.result()
+        task.add_done_callback(_note_end)
+        task.cancel()
+        raise StorageUnavailable(
+            f"the blob store {self.where} did not answer within {seconds:g} s; see that it is up "
+            "and not overloaded, or give it longer: ?within=SECONDS"
+        )
+
+
+def _note_end(task: "asyncio.Future[Raw]") -> None:
+    """Take note of how abandoned work ended: its waiter was told already."""
+    if not task.cancelled():
+        task.exception()
 
 
 def read_parameters(url: str, known: Iterable[str]) -> dict[str, str]:

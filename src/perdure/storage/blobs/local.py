@@ -188,8 +188,7 @@ class LocalBlobs:
     async def _in_thread(self, work: Callable[[], T], *, size: int = 0) -> T:
         loop = asyncio.get_running_loop()
         try:
-            async with self._deadline.limit(size):
-                return await loop.run_in_executor(self._threads, work)
+            return await self._deadline.wait(loop.run_in_executor(self._threads, work), size=size)
         except OSError as error:
             raise self._explain(error) from error
 

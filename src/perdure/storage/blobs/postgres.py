@@ -2,11 +2,10 @@
 
 import asyncio
 import re
-from collections.abc import AsyncGenerator, AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator
 from datetime import datetime, timedelta
 from importlib.util import find_spec
-from urllib.parse import parse_qsl, urlencode, urlsplit
+from urllib.parse import urlsplit
 
 from perdure.core.jsons import Raw, shorten
 from perdure.core.ports import BlobInfo
@@ -53,22 +52,21 @@ class PostgresBlobs:
     """One table, made when it is missing. A value may have up to 1 GB."""
 
     def __init__(self, url: str, *, table: str = TABLE, within: timedelta = WITHIN) -> None:
-        for package in ("psycopg", "psycopg_pool"):
-            if find_spec(package) is None:
-                raise MissingExtra(
-                    f"PostgreSQL needs {package!r}: pip install 'perdure[postgres]'", name=package
-                )
+        if find_spec("psycopg") is None:
+            raise MissingExtra(
+                "PostgreSQL needs 'psycopg': pip install 'perdure[postgres]'", name="psycopg"
+            )
         if re.fullmatch(r"[a-z_][a-z0-9_]{0,62}(\.[a-z_][a-z0-9_]{0,62})?", table) is None:
             raise BadOption(f"blobs: table={table!r}: write a name of a-z 0-9 _, or schema.name")
         parts = urlsplit(url)
         self._url = url
         self._table = table
-        self._within = within
         server = f"{parts.hostname or 'local socket'}:{parts.port or 5432}{parts.path}"
         self._where = f"PostgreSQL at {server}, table {table}"
         self._deadline = Deadline(where=self._where, within=within)
-        self._opening = asyncio.Lock()
-        self._pool: Raw = None
+        self._slots = asyncio.Semaphore(_CONNECTIONS)
+        self._idle: list[Raw] = []
+        self._made = False
 
     @classmethod
     def of(cls, url: str) -> "PostgresBlobs":
@@ -79,12 +77,12 @@ class PostgresBlobs:
             MissingExtra: The extra `postgres` is not installed.
         """
         parts = urlsplit(url)
-        given = parse_qsl(parts.query, keep_blank_values=True)
-        own = urlencode([pair for pair in given if pair[0] in _OWN])
-        rest = urlencode([pair for pair in given if pair[0] not in _OWN])
-        found = read_parameters(f"postgresql:?{own}", _OWN)
+        given = [part for part in parts.query.split("&") if part]
+        own = [part for part in given if part.partition("=")[0] in _OWN]
+        rest = [part for part in given if part not in own]
+        found = read_parameters("?" + "&".join(own), _OWN)
         return cls(
-            parts._replace(query=rest).geturl(),
+            parts._replace(query="&".join(rest)).geturl(),
             table=found.get("table", TABLE),
             within=read_within(found),
         )
@@ -168,63 +166,70 @@ class PostgresBlobs:
 
     async def close(self) -> None:
         """Close the connections."""
-        pool, self._pool = self._pool, None
-        if pool is not None:
-            await pool.close()
+        while self._idle:
+            await self._idle.pop().close()
 
     async def _execute(
         self, statement: str, values: tuple[Raw, ...], *, size: int = 0
     ) -> tuple[tuple[Raw, ...], ...]:
-        async with self._calling(size=size):
-            pool = self._pool or await self._open()
-            async with pool.connection() as conn:
-                text = statement.format(table=self._table)
-                cursor = await conn.execute(text, values, binary=True)
-                return () if cursor.description is None else tuple(await cursor.fetchall())
+        from psycopg import Error  # noqa: PLC0415 - optional
 
-    async def _open(self) -> Raw:
-        from psycopg_pool import AsyncConnectionPool  # noqa: PLC0415 - optional
+        text = statement.format(table=self._table)
+        try:
+            return await self._deadline.wait(self._run(text, values), size=size)
+        except (Error, OSError) as error:
+            raise StorageUnavailable(
+                f"the blob store in {self._where} cannot be used: {shorten(str(error), 300)}; "
+                "see that the server runs, that its disk has room and that the user may read "
+                "and write the table"
+            ) from error
 
-        async with self._opening:
-            if self._pool is None:
-                pool: Raw = AsyncConnectionPool(
-                    self._url,
-                    min_size=1,
-                    max_size=_CONNECTIONS,
-                    open=False,
-                    timeout=self._within.total_seconds(),
-                    check=AsyncConnectionPool.check_connection,
-                    kwargs={"autocommit": True, "prepare_threshold": None},
-                )
+    async def _run(self, text: str, values: tuple[Raw, ...]) -> tuple[tuple[Raw, ...], ...]:
+        """Run a statement; each may be run again, so a connection that has died is replaced."""
+        from psycopg import Error  # noqa: PLC0415 - optional
+
+        async with self._slots:
+            while self._idle:
+                conn = self._idle.pop()
                 try:
-                    await pool.open(wait=True, timeout=self._within.total_seconds())
-                    await self._make_table(pool)
-                except BaseException:
-                    await pool.close()
-                    raise
-                self._pool = pool
-            return self._pool
+                    return await self._run_on(conn, text, values)
+                except Error:
+                    if not conn.broken:
+                        raise
+            return await self._run_on(await self._connect(), text, values)
 
-    async def _make_table(self, pool: Raw) -> None:
+    async def _run_on(
+        self, conn: Raw, text: str, values: tuple[Raw, ...]
+    ) -> tuple[tuple[Raw, ...], ...]:
+        try:
+            cursor = await conn.execute(text, values, binary=True)
+            rows = () if cursor.description is None else tuple(await cursor.fetchall())
+        except BaseException:
+            await conn.close()
+            raise
+        self._idle.append(conn)
+        return rows
+
+    async def _connect(self) -> Raw:
+        from psycopg import AsyncConnection  # noqa: PLC0415 - optional
+
+        conn: Raw = await AsyncConnection.connect(
+            self._url, autocommit=True, prepare_threshold=None
+        )
+        try:
+            if not self._made:
+                await self._make_table(conn)
+                self._made = True
+        except BaseException:
+            await conn.close()
+            raise
+        return conn
+
+    async def _make_table(self, conn: Raw) -> None:
         """Make the table if it is missing; a user who may not make one can still use it."""
-        async with pool.connection() as conn, conn.transaction():
+        async with conn.transaction():
             cursor = await conn.execute("SELECT to_regclass(%s) IS NOT NULL", (self._table,))
             if not (await cursor.fetchone())[0]:
                 await conn.execute("SELECT pg_advisory_xact_lock(%s)", (_LOCK,))
                 for statement in _MAKE.format(table=self._table).split(";"):
                     await conn.execute(statement)
-
-    @asynccontextmanager
-    async def _calling(self, *, size: int) -> AsyncGenerator[None]:
-        from psycopg import Error  # noqa: PLC0415 - optional
-        from psycopg_pool import PoolTimeout  # noqa: PLC0415
-
-        try:
-            async with self._deadline.limit(size):
-                yield
-        except (PoolTimeout, Error, OSError) as error:
-            raise StorageUnavailable(
-                f"the blob store in {self._where} cannot be used: {shorten(str(error), 200)}; "
-                "see that the server runs, that its disk has room and that the user may read "
-                "and write the table"
-            ) from error

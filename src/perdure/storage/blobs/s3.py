@@ -1,7 +1,6 @@
 """Blobs as objects in a bucket of S3 or of a server that speaks its protocol, by the extra `s3`."""
 
-from collections.abc import AsyncGenerator, AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Awaitable
 from datetime import UTC, datetime, timedelta
 from importlib.util import find_spec
 from urllib.parse import unquote, urlsplit
@@ -79,8 +78,11 @@ class S3Blobs:
             StorageUnavailable: S3 does not answer or does not let us write.
         """
         key = check_name(name)
-        async with self._calling(size=len(data)):
-            await self._store.put_async(key, head_of(name, data) + data)
+        stored = head_of(name, data) + data
+        try:
+            await self._call(self._store.put_async(key, stored), size=len(data))
+        except FileNotFoundError as error:
+            raise self._explain(str(error)) from error
 
     async def get(self, name: str) -> bytes:
         """Read a value and check it.
@@ -92,28 +94,25 @@ class S3Blobs:
         """
         key = check_name(name)
         try:
-            async with self._calling():
-                answer = await self._store.get_async(key)
-            async with self._calling(size=answer.meta["size"]):
-                stored = bytes(await answer.bytes_async())
+            answer = await self._call(self._store.get_async(key))
+            stored = await self._call(answer.bytes_async(), size=answer.meta["size"])
         except FileNotFoundError as error:
             raise BlobMissing(
                 f"blob {name} is not in {self._where}; give every worker and client the same "
                 "bucket and prefix, or restore the blob from a copy, and the run goes on"
             ) from error
-        return open_up(name, stored, where=self._where)
+        return open_up(name, bytes(stored), where=self._where)
 
     async def has(self, name: str) -> bool:
         """Whether the object is there; if so, and it is not new, it is made new by a copy."""
         key = check_name(name)
         try:
-            async with self._calling():
-                found = await self._store.head_async(key)
-                if datetime.now(UTC) - found["last_modified"] > REFRESH:
-                    # S3 refuses to copy an object onto itself.
-                    await self._store.copy_async(key, key + _COPY)
-                    await self._store.copy_async(key + _COPY, key)
-                    await self._store.delete_async(key + _COPY)
+            found = await self._call(self._store.head_async(key))
+            if datetime.now(UTC) - found["last_modified"] > REFRESH:
+                # S3 refuses to copy an object onto itself.
+                await self._call(self._store.copy_async(key, key + _COPY))
+                await self._call(self._store.copy_async(key + _COPY, key))
+                await self._call(self._store.delete_async(key + _COPY))
         except FileNotFoundError:
             return False
         return True
@@ -122,11 +121,10 @@ class S3Blobs:
         """Remove an object, if it is there and was not asked for since then."""
         key = check_name(name)
         try:
-            async with self._calling():
-                found = await self._store.head_async(key)
-                if unless_since is not None and found["last_modified"] >= unless_since:
-                    return False
-                await self._store.delete_async(key)
+            found = await self._call(self._store.head_async(key))
+            if unless_since is not None and found["last_modified"] >= unless_since:
+                return False
+            await self._call(self._store.delete_async(key))
         except FileNotFoundError:
             return False
         return True
@@ -136,8 +134,7 @@ class S3Blobs:
         pages: Raw = aiter(self._store.list(chunk_size=_PAGE))
         while True:
             try:
-                async with self._calling():
-                    page = await anext(pages, None)
+                page = await self._call(anext(pages, None))
             except FileNotFoundError as error:
                 raise self._explain(str(error)) from error
             if page is None:
@@ -151,13 +148,11 @@ class S3Blobs:
     async def close(self) -> None:
         """Nothing is kept open."""
 
-    @asynccontextmanager
-    async def _calling(self, *, size: int = 0) -> AsyncGenerator[None]:
+    async def _call(self, work: Awaitable[Raw], *, size: int = 0) -> Raw:
         from obstore.exceptions import BaseError  # noqa: PLC0415 - optional
 
         try:
-            async with self._deadline.limit(size):
-                yield
+            return await self._deadline.wait(work, size=size)
         except FileNotFoundError as error:
             if "NoSuchBucket" in str(error):
                 raise self._explain(str(error)) from error
