@@ -34,7 +34,7 @@ from perdure.core.options import LLM_RETRY, TOOL_RETRY, Retry
 from perdure.core.ports import Codec, Notify
 from perdure.core.toolservers import ServerTool
 from perdure.core.verdicts import Verdict, no_sooner
-from perdure.core.wire import PAYLOAD_LIMIT, ModelCall, ModelReply, ToolCall
+from perdure.core.wire import ModelCall, ModelReply, ToolCall
 from perdure.errors import (
     ModelFailed,
     NewerWire,
@@ -249,10 +249,10 @@ class Activities:
 
     def _carry(self, data: Json, *, what: str) -> Json:
         size = self._codec.size(data)
-        if size > PAYLOAD_LIMIT:
+        if size > self._codec.largest:
             raise _final(
                 PayloadTooLarge(
-                    f"{what} takes {size:,} bytes; at most {PAYLOAD_LIMIT:,} can be carried. "
+                    f"{what} takes {size:,} bytes; at most {self._codec.largest:,} can be carried. "
                     "Return less, or a reference to where it is stored"
                 )
             )

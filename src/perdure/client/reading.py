@@ -16,7 +16,7 @@ from perdure.client.asked import AskedReader
 from perdure.client.book import Book
 from perdure.client.failures import Failure, read_failure
 from perdure.client.kinship import ChildReader
-from perdure.client.payloads import Decode, first, payloads_of
+from perdure.client.payloads import Decode, first, payloads_in
 from perdure.client.quickreading import QuickReader
 from perdure.client.timeline import Call, Happening, Kind, Outcome, Timeline, began
 from perdure.core.jsons import Json, JsonObject, Raw
@@ -98,7 +98,7 @@ class _Reader:
             self.children.read(event, self.part)
             self.quick.read(event, self.part)
             if event.event_type in _BRINGING:
-                for payload in payloads_of(event):
+                for payload in payloads_in(event):
                     self.book.learn(self.decode(payload))
 
     def timeline(self, run_id: str) -> Timeline:

@@ -28,7 +28,7 @@ from perdure.client.inbox import (
 )
 from perdure.client.index import missing_attributes
 from perdure.client.listing import list_runs
-from perdure.client.payloads import decoder, first, uncover
+from perdure.client.payloads import decoder, first, for_run, largest, seal_of, uncover
 from perdure.client.reading import read_timeline
 from perdure.client.records import (
     Inbox,
@@ -43,6 +43,7 @@ from perdure.client.state import StateCalls, branch, which
 from perdure.client.stream import StreamCalls
 from perdure.client.threads import OnBusy, ThreadCalls, check_on_busy, start_on_thread
 from perdure.client.timeline import Timeline
+from perdure.client.upkeep import UpkeepCalls
 from perdure.core.ahead import Durability, check_durability
 from perdure.core.approvals import Decision, parse_decision
 from perdure.core.frames import StreamSink
@@ -63,7 +64,7 @@ class _Probe:
 
 
 @dataclass(frozen=True)
-class Client(StateCalls, StreamCalls, ThreadCalls):
+class Client(StateCalls, StreamCalls, ThreadCalls, UpkeepCalls):
     """Perdure's client, over a connected client of Temporal's."""
 
     temporal: temporalio.client.Client
@@ -138,6 +139,7 @@ class Client(StateCalls, StreamCalls, ThreadCalls):
             options=options or {},
             parts=starting.read_config(config or {}, recursion_limit=recursion_limit),
             context=context,
+            largest=largest(self.temporal.data_converter),
         )
         wanted = starting.make_run_id(agent) if run_id is None else starting.check_run_id(run_id)
         data = replace(
@@ -381,9 +383,10 @@ class Client(StateCalls, StreamCalls, ThreadCalls):
         execution = await self.describe(run_id)
         histories = await fetch_chain(self.temporal, execution, target=self.target)
         raw = execution.raw_description
-        converter = self.temporal.data_converter
+        converter = for_run(self.temporal, run_id)
         await uncover(converter, [*(e for h in histories for e in h.events), raw])
-        return read_timeline(histories, decode=decoder(converter), description=raw)
+        seal = seal_of(converter)
+        return read_timeline(histories, decode=decoder(converter), description=raw, seal=seal)
 
     async def closing(self, run_id: str) -> Timeline:
         """Read how a run ended; of a run that is under way there is nothing to read yet."""
@@ -392,7 +395,7 @@ class Client(StateCalls, StreamCalls, ThreadCalls):
             history = await handle.fetch_history(
                 event_filter_type=WorkflowHistoryEventFilterType.CLOSE_EVENT
             )
-        converter = self.temporal.data_converter
+        converter = for_run(self.temporal, run_id)
         await uncover(converter, history.events)
         decode = decoder(converter)
         for event in history.events:

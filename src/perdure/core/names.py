@@ -35,6 +35,12 @@ INT_ATTRIBUTES = (WAITING_ATTRIBUTE,)
 QUESTIONS_MEMO = "perdure.questions"
 AGENT_MEMO = "perdure.agent"
 
+BLOB_ENCODING = "perdure/blob"
+"""The `encoding` of a payload that rests in a blob store."""
+BLOB_NAME = "blob"
+BLOB_SIZE = "size"
+"""Of its metadata: the blob's name, and the bytes of the value."""
+
 PREFIX = "perdure."
 TASK_QUEUE = "perdure"
 """The task queue of workers and clients that name none."""

@@ -11,6 +11,7 @@ from perdure.core.causes import innermost
 from perdure.core.declared import DECLARED, Table
 from perdure.core.frames import Frame, StreamSink
 from perdure.core.jsons import Raw, shorten
+from perdure.core.offloading import Payloads
 from perdure.core.ports import Codec
 from perdure.errors import BadOption, NameTaken, NotAGraph, PerdureError, UnknownAgent
 from perdure.storage.places import Place, Places
@@ -36,7 +37,8 @@ class Agents:
     way: a sink, or its URL such as "sqlite:.perdure/stream.db", which all processes of one
     machine can share. `store` and `threads` are where long-term memory and threads are kept:
     a URL (`sqlite:///memory.sqlite`, `postgresql://...`), a store or saver of LangGraph's, or
-    a function that returns one; SQLite files under `.perdure/` by default.
+    a function that returns one; SQLite files under `.perdure/` by default. `payloads` says where
+    large values rest and which keys encrypt; clients must have the same.
 
     Plain models and tools of the graphs (`ChatOpenAI(...)`, `@tool`) are found when a worker
     starts, and their calls in runs are activities too. `intercept=False` leaves plain tools in
@@ -54,7 +56,10 @@ class Agents:
         store: Place = None,
         threads: Place = None,
         intercept: bool = True,
+        payloads: Payloads | None = None,
     ) -> None:
+        self.payloads = payloads
+        self._seal = b""
         self.intercept = intercept
         self.found: Found | None = None
         self._declared = Table(parent=DECLARED)
@@ -122,9 +127,19 @@ class Agents:
         return self._codec
 
     @property
+    def largest(self) -> int:
+        """Bytes of one value that a worker of these agents can carry."""
+        return self._codec.largest
+
+    @property
     def seal(self) -> bytes:
-        """The secret that digests are keyed with; empty without encryption."""
-        return b""
+        """What keys the digests of values; empty without keys."""
+        return self._seal
+
+    def carry(self, payloads: Payloads) -> None:
+        """Note how the payloads of a worker are carried. Called when one is made."""
+        self._codec.largest = payloads.most
+        self._seal = payloads.seal
 
     @property
     def remembers(self) -> bool:

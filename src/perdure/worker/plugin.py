@@ -7,6 +7,7 @@ from dataclasses import replace
 from datetime import timedelta
 from typing import cast
 
+import temporalio.client
 from temporalio.plugin import SimplePlugin
 from temporalio.worker import (
     ReplayerConfig,
@@ -33,6 +34,7 @@ from perdure.errors import BadOption, PerdureError
 from perdure.worker import guard as guards
 from perdure.worker.affinity import AffinityExecutor, prove_bridge, workflow_threads
 from perdure.worker.agents import Agents
+from perdure.worker.carrying import carry_for_client, carry_for_replayer, carry_for_worker
 from perdure.worker.discover import discover
 from perdure.worker.keyorder import KeepOrder
 from perdure.worker.kin import check_agent_tools, store_of
@@ -152,12 +154,18 @@ class Plugin(SimplePlugin):
             workflow_failure_exception_types=[PerdureError],
         )
 
+    def configure_client(
+        self, config: temporalio.client.ClientConfig
+    ) -> temporalio.client.ClientConfig:
+        """Let a client carry payloads as the agents say."""
+        return carry_for_client(self._agents, super().configure_client(config))
+
     def configure_worker(self, config: WorkerConfig) -> WorkerConfig:
         """Add workflows, activities and settings to a worker."""
         self._prepare_process()
         if self._guard != "off":
             check_agent_tools(self._agents)
-        config = super().configure_worker(config)
+        config = carry_for_worker(self._agents, super().configure_worker(config))
         config["unsandboxed_workflow_runner"] = Runner()
         config["workflow_task_executor"] = self._threads(config.get("workflow_task_executor"))
         if config.get("sticky_queue_schedule_to_start_timeout") == STICKY_DEFAULT:
@@ -179,7 +187,7 @@ class Plugin(SimplePlugin):
     def configure_replayer(self, config: ReplayerConfig) -> ReplayerConfig:
         """Add workflows and settings to a replayer."""
         self._prepare_process()
-        config = super().configure_replayer(config)
+        config = carry_for_replayer(self._agents, super().configure_replayer(config))
         config["unsandboxed_workflow_runner"] = Runner()
         # By now the replayer has made threads of its own, which a workflow may change.
         config["workflow_task_executor"] = self._threads(None)
