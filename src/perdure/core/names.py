@@ -32,6 +32,8 @@ INT_ATTRIBUTES = (WAITING_ATTRIBUTE,)
 
 QUESTIONS_MEMO = "perdure.questions"
 AGENT_MEMO = "perdure.agent"
+STARTED_MEMO = "perdure.started"
+"""When the first execution of a run began, if there are several."""
 
 PREFIX = "perdure."
 TASK_QUEUE = "perdure"

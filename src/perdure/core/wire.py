@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal, cast
 
+from perdure.core.continuing import Continues, continues_from
 from perdure.core.frames import Live
 from perdure.core.jsons import Json, JsonObject, Raw, as_object, shorten
 from perdure.core.options import KEEP, Override, override_from
@@ -66,6 +67,10 @@ class RunInput:
     chunks: bool = False
     """A model that is streamed inside the graph gives the provider's own chunks; they are
     recorded, so this is for comparing with plain LangGraph, not for showing tokens."""
+    continues: Continues | None = None
+    """When the run goes on in a new execution; None means never."""
+    carry: Json = None
+    """What an execution takes over of the one before it (`perdure.workflow.carrying`)."""
 
     def to_json(self) -> JsonObject:
         """Write the value as JSON; what equals its default is left out."""
@@ -86,6 +91,8 @@ class RunInput:
                 data[name] = list(value) if isinstance(value, tuple) else value
         if self.metadata:
             data["metadata"] = dict(self.metadata)
+        if self.continues is not None:
+            data["continues"] = self.continues.to_json()
         return data
 
     def model_override(self, name: str) -> Override:
@@ -143,6 +150,8 @@ def run_input(raw: Raw) -> RunInput:
         parent=_word(data, "parent"),
         nested=_depth(data),
         chunks=data.get("chunks") is True,
+        continues=continues_from(data.get("continues")),
+        carry=data.get("carry"),
     )
 
 
@@ -161,6 +170,7 @@ _PLAIN_PARTS: tuple[tuple[str, Raw], ...] = (
     ("parent", None),
     ("nested", 0),
     ("chunks", False),
+    ("carry", None),
 )
 
 

@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import timedelta
+from functools import partial
 from typing import NoReturn, cast
 
 from langchain_core.messages import (
@@ -49,6 +50,7 @@ from perdure.errors import (
 from perdure.workflow.current import Run
 from perdure.workflow.injection import injected_into, separate
 from perdure.workflow.interrupting import answered, configurable
+from perdure.workflow.journal import asked_of
 from perdure.workflow.outlet import live_of
 from perdure.workflow.packing import (
     pack_model_call,
@@ -96,8 +98,16 @@ async def call_model(
             chunks=chunks is not None,
         )
         try:
-            raw = await _execute(
-                MODEL_ACTIVITY, packed, limits, summary=model_summary(name, turn, repair)
+            raw, fresh = await run.journal.call(
+                f"model {name}",
+                partial(asked_of, run.host.codec, conversation),
+                partial(
+                    _execute,
+                    MODEL_ACTIVITY,
+                    packed,
+                    limits,
+                    summary=model_summary(name, turn, repair),
+                ),
             )
         except ActivityError as error:
             if is_cancelled_exception(error):
@@ -105,7 +115,8 @@ async def call_model(
             failed = _kind(error, ModelFailed)
             raise_as_raised(run, failed(_explain(f"model {name!r}", error, limits)), error)
         message, reply = unpack_model_reply(run.host.codec, raw)
-        run.add_usage(reply.usage)
+        if fresh:
+            run.add_usage(reply.usage)
         run.tool_lists.called.update(reply.servers)
         faults = reply.faults
         left = limits.repairs == 0 and all(f.get("kind") in FOR_THE_GRAPH for f in faults)
@@ -193,8 +204,18 @@ async def _call_once(
     if declared.effect and (done := run.ledger.take(name, packed["args"])) is not None:
         return Outcome(value=Outcome.from_json(done.result).value)
     try:
-        raw = await _execute(
-            TOOL_ACTIVITY, packed, limits, summary=summary, once=once, effect=declared.effect
+        raw, fresh = await run.journal.call(
+            f"tool {name}",
+            lambda: [run.host.codec.encode(args, what="arguments"), call_id, [] if scene is None else list(scene.answers)],
+            partial(
+                _execute,
+                TOOL_ACTIVITY,
+                packed,
+                limits,
+                summary=summary,
+                once=once,
+                effect=declared.effect,
+            ),
         )
     except ActivityError as error:
         text = _explain(f"tool {name!r}", error, limits)
@@ -206,6 +227,8 @@ async def _call_once(
             raise
         raise_as_raised(run, _kind(error, ToolFailed)(text), error)
     outcome = Outcome.from_json(raw)
+    if not fresh:
+        return outcome
     if key is not None and outcome.question is None:
         run.ledger.add(tool=name, args=packed["args"], key=key, result=raw, at=run.saver.newest)
     for chunk in outcome.chunks if RUNTIME in configurable() else ():

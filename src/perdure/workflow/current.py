@@ -16,7 +16,8 @@ from perdure.errors import Incompatible, NotInRun
 from perdure.workflow import bridge
 from perdure.workflow.desk import Desk
 from perdure.workflow.family import Family
-from perdure.workflow.interrupting import Pauses
+from perdure.workflow.interrupting import Pauses, configuration
+from perdure.workflow.journal import Journal
 from perdure.workflow.ledger import Ledger
 from perdure.workflow.ordering import in_order
 from perdure.workflow.outlet import Outlet
@@ -45,6 +46,17 @@ class Run:
     cache: RunCache = field(default_factory=RunCache)
     results: Results = field(default_factory=Results)
     family: Family = field(default_factory=Family)
+    journal: Journal = field(default_factory=Journal)
+    leaving: Raw = None
+    """Watches how long the execution is (`perdure.workflow.leaving.Leaving`), if it may end."""
+    resumes: Mapping[str, Json] | None = None
+    """How the execution before left its graph; None if there was none, or it is taken over."""
+    inner_graphs: dict[int, dict[str, None]] = field(default_factory=dict[int, dict[str, None]])
+    """By identity, graphs that are nodes of others, and the names of those nodes."""
+    executions: int = 1
+    """The number of this execution of the run."""
+    again: dict[str, int] = field(default_factory=dict[str, int])
+    """What was counted more than once, since nodes ran again in a new execution."""
     pauses: Pauses = field(default_factory=Pauses)
     tool_lists: ToolLists = field(default_factory=ToolLists)
     adapt: Callable[[Raw], Mapping[str, Raw]] | None = None
@@ -56,14 +68,21 @@ class Run:
     tool_calls: int = 0
     tokens: dict[str, int] = field(default_factory=dict[str, int])
 
+    def is_called_by_hand(self, graph: object) -> bool:
+        """Tell whether code of a node called a graph, which is no node itself."""
+        metadata = configuration().get("metadata") or {}
+        return metadata.get("langgraph_node") not in self.inner_graphs.get(id(graph), {})
+
     def next_turn(self) -> int:
         """Count a model call; returns its number, from 1."""
         self.turns += 1
+        self.journal.count("model_calls")
         return self.turns
 
     def next_tool_call(self) -> int:
         """Count a tool call; returns its number, from 1, allocated when the call starts."""
         self.tool_calls += 1
+        self.journal.count("tool_calls")
         return self.tool_calls
 
     def add_usage(self, usage: Mapping[str, Json]) -> None:

@@ -12,6 +12,7 @@ from typing import cast
 from langchain_core.runnables import RunnableLambda
 from langgraph.func import task as make_task
 from langgraph.pregel import Pregel
+from langgraph.runtime import RunControl
 
 from perdure.core.declared import DECLARED
 from perdure.core.jsons import Raw
@@ -45,7 +46,12 @@ def bound(original: Callable[..., Raw]) -> Callable[..., Raw]:
     @wraps(original)
     def astream(graph: Raw, *args: Raw, **kwargs: Raw) -> AsyncIterator[Raw]:
         run = find_run()
-        return original(graph if run is None else own_copy(run, graph), *args, **kwargs)
+        if run is None:
+            return original(graph, *args, **kwargs)
+        if run.leaving is not None and "control" not in kwargs and run.is_called_by_hand(graph):
+            # It would stop by raising, and the code that called it may take that for an error.
+            kwargs["control"] = RunControl()
+        return original(own_copy(run, graph), *args, **kwargs)
 
     setattr(astream, _MARK, True)
     return astream
@@ -84,6 +90,10 @@ def own_copy(run: Run, graph: Raw) -> Raw:
     """Return the graph with its node activities and the run's cache in it, or as it is."""
     parts: dict[str, Raw] = {} if run.adapt is None else {**run.adapt(graph)}
     nodes = parts.get("nodes", graph.nodes)
+    if run.leaving is not None:
+        for name, spec in nodes.items():
+            if isinstance(spec.bound, Pregel):
+                run.inner_graphs.setdefault(id(cast("object", spec.bound)), {})[name] = None
     retries = bool(graph.retry_policy)
     callers = {
         name: caller

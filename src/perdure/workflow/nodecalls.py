@@ -4,6 +4,7 @@ import hashlib
 import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
+from functools import partial
 from typing import cast
 
 from langchain_core.runnables import RunnableConfig
@@ -67,8 +68,9 @@ async def execute(run: Run, work: Work) -> Raw:
     writer = _writer(work.config)
     while True:
         call = replace(packed, answers=_encode(run, answers, work) if answers else None)
-        reply = NodeReply.from_json(await _activity(run, work, call))
-        for chunk in reply.chunks:
+        data, fresh = await _activity(run, work, call)
+        reply = NodeReply.from_json(data)
+        for chunk in reply.chunks if fresh else ():
             writer(run.host.codec.decode(chunk))
         if reply.asked is None:
             run.results.add(key_of(packed), reply.result)
@@ -143,11 +145,16 @@ def _given_answers(config: RunnableConfig) -> list[Raw]:
             return answers
 
 
-async def _activity(run: Run, work: Work, call: NodeCall) -> Raw:
+async def _activity(run: Run, work: Work, call: NodeCall) -> tuple[Raw, bool]:
+    """Run the activity, or take what an earlier execution of the run got; True if it ran."""
     data = call.to_json()
     fit(run.host.codec, data, what=f"the input of node {work.label!r}")
     try:
-        return await _scheduled(work, data)
+        return await run.journal.call(
+            f"node {work.label}",
+            lambda: [key_of(call), call.answers],
+            partial(_scheduled, work, data),
+        )
     except ActivityError as error:
         if is_cancelled_exception(error) or work.terms.foreign:
             raise
