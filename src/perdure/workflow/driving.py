@@ -7,7 +7,12 @@ from datetime import datetime, timedelta
 from typing import cast
 
 from langchain_core.runnables import RunnableConfig
-from langgraph.errors import GraphDrained, GraphRecursionError
+from langgraph.errors import (
+    ErrorCode,
+    GraphDrained,
+    GraphRecursionError,
+    create_error_message,
+)
 from langgraph.pregel import Pregel
 from langgraph.types import Command, Interrupt, StateSnapshot
 from temporalio import workflow
@@ -63,7 +68,7 @@ class Drive:
     def dump(self) -> JsonObject:
         """Write what the next execution must know of the graph's way."""
         asked: JsonObject = {
-            one: {str(number): id for number, id in self._ids.get(one, {}).items()}
+            one: {str(number): known for number, known in self._ids.get(one, {}).items()}
             for one in self._asked
         }
         return {"rests": self.rests, "asked": asked, "stop": None if self.rests else self.stop}
@@ -71,7 +76,7 @@ class Drive:
     def resume(self, told: Mapping[str, Raw]) -> None:
         """Take over the graph's way where the execution before left it."""
         for one, ids in cast("dict[str, dict[str, str]]", told.get("asked") or {}).items():
-            self._ids[one] = {int(number): id for number, id in ids.items()}
+            self._ids[one] = {int(number): known for number, known in ids.items()}
         self.rests = told.get("rests") is True
         self.stop = cast("int | None", told.get("stop"))
 
@@ -158,9 +163,14 @@ class Drive:
                 return await task
             if over is not None and over():
                 raise GraphRecursionError(
-                    f"Recursion limit of {self._limit(where)} reached without hitting a stop "
-                    "condition. You can increase the limit by setting the `recursion_limit` "
-                    "config key."
+                    create_error_message(
+                        message=(
+                            f"Recursion limit of {self._limit(where)} reached without hitting a "
+                            "stop condition. You can increase the limit by setting the "
+                            "`recursion_limit` config key."
+                        ),
+                        error_code=ErrorCode.GRAPH_RECURSION_LIMIT,
+                    )
                 )
             await self._leave(rests=False)
 
@@ -201,6 +211,9 @@ class Drive:
 
     async def _answers(self, pauses: Mapping[str, tuple[Interrupt | None, Asked]]) -> Raw:
         """Ask what is not asked yet; returns what the graph goes on with."""
+        leaving = cast("Leaving | None", self.run.leaving)
+        if leaving is not None and leaving.may_leave():
+            await self._leave(rests=not leaving.control.drain_requested)
         for gone in [one for one in self._asked if one not in pauses]:
             self._asked.pop(gone).cancel()
             self._ids.pop(gone, None)
@@ -209,7 +222,6 @@ class Drive:
                 self._asked[one] = asyncio.create_task(self._ask(one, interrupt, asked))
         enough = any if self.run.start.resume == "each" else all
         self.waiting, self.moved = True, False
-        leaving = cast("Leaving | None", self.run.leaving)
         await workflow.wait_condition(
             lambda: (
                 self.moved

@@ -90,8 +90,12 @@ class Leaving:
                 self.forced = True
             await workflow.wait_condition(lambda: control is not self.control)
 
+    def has_moved(self) -> bool:
+        """Tell whether this execution has come further than the one before."""
+        return self.run.saver.puts > self._puts
+
     def _may_stop(self) -> bool:
-        progress = self.run.saver.puts > self._puts
+        progress = self.has_moved()
         taken = len(self.run.saver.resumed) >= self.expected
         return progress and taken and self.may_leave() and not self.control.drain_requested
 

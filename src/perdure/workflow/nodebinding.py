@@ -48,7 +48,8 @@ def bound(original: Callable[..., Raw]) -> Callable[..., Raw]:
         run = find_run()
         if run is None:
             return original(graph, *args, **kwargs)
-        if run.leaving is not None and "control" not in kwargs and run.is_called_by_hand(graph):
+        asked = kwargs.get("control")
+        if run.leaving is not None and asked is None and run.is_called_by_hand(graph):
             # It would stop by raising, and the code that called it may take that for an error.
             kwargs["control"] = RunControl()
         return original(own_copy(run, graph), *args, **kwargs)
