@@ -60,6 +60,9 @@ class AskedReader:
                 decision = first(held.input.payloads, self.decode)
                 if held.signal_name == DECIDE_SIGNAL and isinstance(decision, dict):
                     self._signals.append({**decision, "at": at.isoformat()})
+            case EventType.EVENT_TYPE_WORKFLOW_EXECUTION_CONTINUED_AS_NEW:
+                for held in self._open:
+                    held.timer = None  # the next execution has one of its own
             case _:
                 pass
 

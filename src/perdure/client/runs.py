@@ -9,6 +9,7 @@ import temporalio.client
 from temporalio.client import (
     WorkflowExecutionDescription,
     WorkflowFailureError,
+    WorkflowHistory,
     WorkflowHistoryEventFilterType,
 )
 
@@ -25,6 +26,7 @@ from perdure.client.inbox import (
     noted_questions,
     questions_of,
     send_decision,
+    started_of,
 )
 from perdure.client.index import missing_attributes
 from perdure.client.listing import list_runs
@@ -44,6 +46,7 @@ from perdure.client.stream import StreamCalls
 from perdure.client.threads import OnBusy, ThreadCalls, check_on_busy, start_on_thread
 from perdure.client.timeline import Timeline
 from perdure.core.approvals import Decision, parse_decision
+from perdure.core.continuing import Continues
 from perdure.core.frames import StreamSink
 from perdure.core.jsons import Json, JsonObject, Raw
 from perdure.core.names import STATUS_QUERY, TASK_QUEUE
@@ -140,6 +143,7 @@ class Client(StateCalls, StreamCalls, ThreadCalls):
         data = replace(
             data,
             index=await self.indexed(),
+            continues=Continues(),
             resume=resume,
             thread=thread,
             on_pause=on_pause,
@@ -204,7 +208,7 @@ class Client(StateCalls, StreamCalls, ThreadCalls):
             run_id=run_id,
             agent=agent,
             status=status_of(execution),
-            started=execution.start_time,
+            started=await started_of(execution),
             closed=execution.close_time,
             task_queue=execution.task_queue,
         )
@@ -367,14 +371,18 @@ class Client(StateCalls, StreamCalls, ThreadCalls):
         )
         return RunHandle(client=self, run_id=run, agent=agent)
 
-    async def timeline(self, run_id: str) -> Timeline:
+    async def timeline(
+        self, run_id: str, *, known: dict[str, WorkflowHistory] | None = None
+    ) -> Timeline:
         """Read a run's time line from its history; needs no worker.
+
+        `known` keeps what was read of ended executions, for the next time.
 
         Raises:
             RunNotFound: There is no such run.
         """
         execution = await self.describe(run_id)
-        histories = await fetch_chain(self.temporal, execution, target=self.target)
+        histories = await fetch_chain(self.temporal, execution, target=self.target, known=known)
         raw = execution.raw_description
         converter = self.temporal.data_converter
         await uncover(converter, [*(e for h in histories for e in h.events), raw])

@@ -62,7 +62,8 @@ def pack(carry: JsonObject) -> JsonObject:
     """Write a carry compressed: for one that is too large as it is."""
     text = dumps(carry, separators=(",", ":")).encode("utf-8", "surrogatepass")
     packed = base64.b64encode(zlib.compress(text, 6)).decode()
-    return {"version": carry.get("version"), _PACKED: packed}
+    told = {name: carry.get(name) for name in ("version", "executions")}
+    return {**told, _PACKED: packed}
 
 
 def unpack(raw: Raw) -> JsonObject:

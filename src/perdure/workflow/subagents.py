@@ -120,6 +120,7 @@ def _start(run: Run, agent: str, input: Raw, context: Raw) -> JsonObject:
         context=run.start.context if context is None else codec.encode(context, what="context"),
         parent=workflow.info().workflow_id,
         nested=run.start.nested + 1,
+        continues=run.start.continues,
     ).to_json()
     fit(codec, start, what=what)
     return start

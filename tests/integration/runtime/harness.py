@@ -195,10 +195,17 @@ class Call:
 
 
 def is_failed_task(event: HistoryEvent) -> bool:
-    """Tell whether a workflow task failed, other than by a reset, which looks so."""
+    """Tell whether a workflow task failed.
+
+    A reset looks so, and what the server gives again because something came that the task, which
+    was to end the execution, had not seen.
+    """
     cause = event.workflow_task_failed_event_attributes.cause
-    reset = WorkflowTaskFailedCause.WORKFLOW_TASK_FAILED_CAUSE_RESET_WORKFLOW
-    return event.event_type == EventType.EVENT_TYPE_WORKFLOW_TASK_FAILED and cause != reset
+    fine = (
+        WorkflowTaskFailedCause.WORKFLOW_TASK_FAILED_CAUSE_RESET_WORKFLOW,
+        WorkflowTaskFailedCause.WORKFLOW_TASK_FAILED_CAUSE_UNHANDLED_COMMAND,
+    )
+    return event.event_type == EventType.EVENT_TYPE_WORKFLOW_TASK_FAILED and cause not in fine
 
 
 def summary(event: HistoryEvent) -> str:
