@@ -40,10 +40,12 @@ PerdureError
 │   ├── RunNotFound
 │   ├── RunFailed
 │   ├── ThreadBusy              another run holds the thread
+│   ├── PiecesLost              a call asked its run for its own parts, in vain
 │   └── ApprovalExpired         nobody decided in time and the question says: fail
 ├── ReplayFailed                a recorded history does not replay on today's code
 └── Unavailable                 the operator: something must be started or freed
     ├── ServerUnavailable
+    ├── NewerWire               a newer Perdure wrote a call than this worker's
     ├── StorageUnavailable      the database of memory or threads cannot be opened
     └── PortTaken
 ```
@@ -291,6 +293,12 @@ class ThreadBusy(RunError):
     code = "thread_busy"
 
 
+class PiecesLost(RunError):
+    """A call asked its run for what it refers to, and the run is over or waits no more."""
+
+    code = "pieces_lost"
+
+
 class ApprovalExpired(RunError):
     """Nobody decided in time, and the question says that the run then fails."""
 
@@ -319,6 +327,12 @@ class StorageUnavailable(Unavailable):
     """The database of long-term memory or of threads cannot be opened."""
 
     code = "storage_unavailable"
+
+
+class NewerWire(Unavailable):
+    """A newer Perdure wrote a call, in a form that this worker does not know."""
+
+    code = "newer_wire"
 
 
 class PortTaken(Unavailable):

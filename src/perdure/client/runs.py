@@ -6,18 +6,14 @@ from datetime import timedelta
 from typing import cast
 
 import temporalio.client
-from temporalio.client import (
-    WorkflowExecutionDescription,
-    WorkflowFailureError,
-    WorkflowHistory,
-    WorkflowHistoryEventFilterType,
-)
+from temporalio.client import WorkflowExecutionDescription, WorkflowFailureError
 
 from perdure.client import starting
 from perdure.client.failures import Failure
 from perdure.client.faults import translated
-from perdure.client.finding import fetch_chain, find_run
+from perdure.client.finding import find_run
 from perdure.client.handle import RunHandle
+from perdure.client.histories import HistoryCalls
 from perdure.client.inbox import (
     NoWorker,
     agent_of,
@@ -30,8 +26,6 @@ from perdure.client.inbox import (
 )
 from perdure.client.index import missing_attributes
 from perdure.client.listing import list_runs
-from perdure.client.payloads import decoder, uncover
-from perdure.client.reading import read_timeline
 from perdure.client.records import (
     Inbox,
     RunStatus,
@@ -44,12 +38,12 @@ from perdure.client.records import (
 from perdure.client.state import StateCalls, branch, which
 from perdure.client.stream import StreamCalls
 from perdure.client.threads import OnBusy, ThreadCalls, check_on_busy, start_on_thread
-from perdure.client.timeline import Timeline
 from perdure.core.approvals import Decision, parse_decision
 from perdure.core.continuing import Continues
 from perdure.core.frames import StreamSink
 from perdure.core.jsons import Json, JsonObject, Raw
 from perdure.core.names import STATUS_QUERY, TASK_QUEUE
+from perdure.core.pieces import is_result
 from perdure.core.wire import Checkpoints, OnPause, Resume, Status
 from perdure.errors import BadInput, RunFailed, RunNotFound
 
@@ -64,7 +58,7 @@ class _Probe:
 
 
 @dataclass(frozen=True)
-class Client(StateCalls, StreamCalls, ThreadCalls):
+class Client(StateCalls, StreamCalls, ThreadCalls, HistoryCalls):
     """Perdure's client, over a connected client of Temporal's."""
 
     temporal: temporalio.client.Client
@@ -173,7 +167,8 @@ class Client(StateCalls, StreamCalls, ThreadCalls):
         handle = self.temporal.get_workflow_handle(run_id)
         try:
             with translated(target=self.target, run_id=run_id):
-                return cast("Json", await handle.result())
+                told = cast("Json", await handle.result())
+            return (await self.timeline(run_id)).result if is_result(told) else told
         except WorkflowFailureError as error:
             failure = await self.failure(run_id)
             words = failure.words() if failure is not None else str(error.cause)
@@ -370,31 +365,3 @@ class Client(StateCalls, StreamCalls, ThreadCalls):
             in_place=True,
         )
         return RunHandle(client=self, run_id=run, agent=agent)
-
-    async def timeline(
-        self, run_id: str, *, known: dict[str, WorkflowHistory] | None = None
-    ) -> Timeline:
-        """Read a run's time line from its history; needs no worker.
-
-        `known` keeps what was read of ended executions, for the next time.
-
-        Raises:
-            RunNotFound: There is no such run.
-        """
-        execution = await self.describe(run_id)
-        histories = await fetch_chain(self.temporal, execution, target=self.target, known=known)
-        raw = execution.raw_description
-        converter = self.temporal.data_converter
-        await uncover(converter, [*(e for h in histories for e in h.events), raw])
-        return read_timeline(histories, decode=decoder(converter), description=raw)
-
-    async def closing(self, run_id: str) -> Timeline:
-        """Read how a run ended; of a run that is under way there is nothing to read yet."""
-        handle = self.temporal.get_workflow_handle(run_id)
-        with translated(target=self.target, run_id=run_id):
-            history = await handle.fetch_history(
-                event_filter_type=WorkflowHistoryEventFilterType.CLOSE_EVENT
-            )
-        converter = self.temporal.data_converter
-        await uncover(converter, history.events)
-        return read_timeline([history], decode=decoder(converter))

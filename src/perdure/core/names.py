@@ -22,6 +22,7 @@ STATE_QUERY = "state"
 HISTORY_QUERY = "state_history"
 CHECKPOINT_QUERY = "checkpoint"
 QUESTIONS_QUERY = "questions"
+PIECES_QUERY = "perdure.pieces"
 
 AGENT_ATTRIBUTE = "PerdureAgent"
 STATUS_ATTRIBUTE = "PerdureStatus"

@@ -6,9 +6,10 @@ converter carries them. Reading ignores fields it does not know.
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Literal, cast
+from typing import Literal
 
 from perdure.core.continuing import Continues, continues_from
+from perdure.core.fields import choice, depth, need, part, word, words
 from perdure.core.frames import Live
 from perdure.core.jsons import Json, JsonObject, Raw, as_object, shorten
 from perdure.core.options import KEEP, Override, override_from
@@ -64,6 +65,9 @@ class RunInput:
     nested: int = 0
     """How many agents called one another down to this one; 0 means that none did. A nested run
     tells its parent what it asks, and returns its totals with its output."""
+    refer: bool = False
+    """The result may refer to what the history holds (`perdure.core.pieces`): who started the
+    run reads that too. Perdure's client does."""
     chunks: bool = False
     """A model that is streamed inside the graph gives the provider's own chunks; they are
     recorded, so this is for comparing with plain LangGraph, not for showing tokens."""
@@ -115,7 +119,7 @@ def run_input(raw: Raw) -> RunInput:
     agent = data.get("agent")
     if not isinstance(agent, str) or not agent:
         raise BadInput(f'agent={agent!r}: name the agent, as in {{"agent": "support"}}')
-    options = _part(data, "options")
+    options = part(data, "options")
     limit = data.get("recursion_limit")
     if limit is not None and (isinstance(limit, bool) or not isinstance(limit, int) or limit < 1):
         raise BadInput(f"recursion_limit={limit!r}: must be a whole number above 0")
@@ -134,21 +138,22 @@ def run_input(raw: Raw) -> RunInput:
         tools=_overrides(options, "tools"),
         raw_options=options,
         recursion_limit=limit,
-        configurable=_part(data, "configurable"),
-        thread=_word(data, "thread"),
+        configurable=part(data, "configurable"),
+        thread=word(data, "thread"),
         turn=data.get("turn") is True,
         context=data.get("context"),
-        tags=_words(data, "tags"),
-        metadata=_part(data, "metadata"),
-        stream=_words(data, "stream", known=STREAM_MODES),
-        on_pause=_choice(data, "on_pause", ("wait", "return")),
-        resume=_choice(data, "resume", ("all", "each")),
-        interrupt_before=_words(data, "interrupt_before"),
-        interrupt_after=_words(data, "interrupt_after"),
-        checkpoints=_choice(data, "checkpoints", ("latest", "all")),
+        tags=words(data, "tags"),
+        metadata=part(data, "metadata"),
+        stream=words(data, "stream", known=STREAM_MODES),
+        on_pause=choice(data, "on_pause", ("wait", "return")),
+        resume=choice(data, "resume", ("all", "each")),
+        interrupt_before=words(data, "interrupt_before"),
+        interrupt_after=words(data, "interrupt_after"),
+        checkpoints=choice(data, "checkpoints", ("latest", "all")),
         seed=data.get("seed"),
-        parent=_word(data, "parent"),
-        nested=_depth(data),
+        parent=word(data, "parent"),
+        nested=depth(data),
+        refer=data.get("refer") is True,
         chunks=data.get("chunks") is True,
         continues=continues_from(data.get("continues")),
         carry=data.get("carry"),
@@ -169,57 +174,19 @@ _PLAIN_PARTS: tuple[tuple[str, Raw], ...] = (
     ("seed", None),
     ("parent", None),
     ("nested", 0),
+    ("refer", False),
     ("chunks", False),
     ("carry", None),
 )
 
 
-def _word(data: Mapping[str, Json], name: str) -> str | None:
-    value = data.get(name)
-    if value is None or (isinstance(value, str) and value):
-        return value
-    raise BadInput(f"{name}={shorten(repr(value))}: must be text")
-
-
-def _depth(data: Mapping[str, Json]) -> int:
-    value = data.get("nested", 0)
-    if isinstance(value, bool) or not isinstance(value, int) or value < 0:
-        raise BadInput(f"nested={shorten(repr(value))}: must be a whole number, 0 or more")
-    return value
-
-
-def _words(
-    data: Mapping[str, Json], name: str, *, known: tuple[str, ...] | None = None
-) -> tuple[str, ...]:
-    value = data.get(name) or []
-    if not isinstance(value, list) or not all(isinstance(word, str) for word in value):
-        raise BadInput(f"{name}={shorten(repr(value))}: must be a list of texts")
-    words = tuple(cast("list[str]", value))
-    if known is not None and (strange := [word for word in words if word not in known]):
-        raise BadInput(f"{name}={strange[0]!r}: choose of {', '.join(known)}")
-    return words
-
-
-def _choice(data: Mapping[str, Json], name: str, known: tuple[Raw, ...]) -> Raw:
-    value = data.get(name, known[0])
-    if value not in known:
-        raise BadInput(f"{name}={shorten(repr(value))}: choose of {', '.join(known)}")
-    return value
-
-
-def _part(data: Mapping[str, Json], name: str, *, within: str = "") -> JsonObject:
-    raw = data.get(name)
-    return {} if raw is None else as_object(raw, what=f"{within}{name}")
+_ATTEMPT = 600.0
+"""Seconds that an attempt may take where the call says nothing."""
 
 
 def _overrides(options: Mapping[str, Json], name: str) -> dict[str, Override]:
-    return {n: override_from(v) for n, v in _part(options, name, within="options.").items()}
-
-
-def _need(data: Mapping[str, Json], name: str, *, what: str) -> Json:
-    if name not in data:
-        raise BadInput(f"{what} lacks {name!r}")
-    return data[name]
+    given = part(options, name, within="options.")
+    return {n: override_from(v, tool=name == "tools") for n, v in given.items()}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -243,9 +210,11 @@ class ModelCall:
         data: JsonObject = {
             "model": self.model,
             "messages": self.messages,
-            "options": self.options,
-            "attempt_timeout": self.attempt_timeout,
         }
+        if self.options != {}:
+            data["options"] = self.options
+        if self.attempt_timeout != _ATTEMPT:
+            data["attempt_timeout"] = self.attempt_timeout
         if self.live is not None:
             data["live"] = self.live.to_json()
         if self.chunks:
@@ -261,13 +230,13 @@ class ModelCall:
         """
         what = "a model call"
         data = as_object(raw, what=what)
-        limit = data.get("attempt_timeout", 600.0)
+        limit = data.get("attempt_timeout", _ATTEMPT)
         if isinstance(limit, bool) or not isinstance(limit, int | float):
             raise BadInput(f"attempt_timeout={limit!r} of {what}: must be seconds")
         return cls(
-            model=str(_need(data, "model", what=what)),
-            messages=_need(data, "messages", what=what),
-            options=data.get("options"),
+            model=str(need(data, "model", what=what)),
+            messages=need(data, "messages", what=what),
+            options=data.get("options", {}),
             attempt_timeout=float(limit),
             live=Live.from_json(data.get("live")),
             chunks=data.get("chunks") is True,
@@ -287,18 +256,23 @@ class ModelReply:
     servers: Mapping[str, ServerTool] = field(default_factory=dict[str, ServerTool])
     """Of the called tools, those that MCP servers have, as this worker's graphs know them.
     Recorded, since another worker's graphs may have been built when a server listed others."""
+    quick: tuple[str, ...] = ()
+    """Of the called tools, those that are quick as this worker knows them. Recorded, so that
+    a run whose code changes meanwhile makes the same calls in the same way."""
 
     def to_json(self) -> JsonObject:
         """Write the reply as JSON."""
         data: JsonObject = {"message": self.message}
         if self.faults:
             data["faults"] = list(self.faults)
-        if self.usage:
+        if self.usage and dict(self.usage) != usage_of(self.message):
             data["usage"] = dict(self.usage)
         if self.chunks:
             data["chunks"] = list(self.chunks)
         if self.servers:
             data["mcp"] = {name: tool.to_json() for name, tool in self.servers.items()}
+        if self.quick:
+            data["quick"] = list(self.quick)
         return data
 
     @classmethod
@@ -315,12 +289,19 @@ class ModelReply:
             raise BadInput(f"the faults of {what} must be a list, got {shorten(repr(faults))}")
         chunks = data.get("chunks")
         return cls(
-            message=_need(data, "message", what=what),
+            message=need(data, "message", what=what),
             faults=tuple(as_object(f, what="a fault") for f in faults),
-            usage=_part(data, "usage"),
+            usage=part(data, "usage") or usage_of(data.get("message")),
             chunks=tuple(chunks) if isinstance(chunks, list) else (),
-            servers={n: ServerTool.from_json(one) for n, one in _part(data, "mcp").items()},
+            servers={n: ServerTool.from_json(one) for n, one in part(data, "mcp").items()},
+            quick=words(data, "quick"),
         )
+
+
+def usage_of(message: Json) -> JsonObject:
+    """Return the tokens that a message says it took."""
+    found = message.get("usage_metadata") if isinstance(message, dict) else None
+    return found if isinstance(found, dict) else {}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -339,6 +320,8 @@ class ToolCall:
     """Tell what the tool writes to its stream as it comes."""
     server: ServerTool | None = None
     """The MCP server that has the tool; None for a tool of the app."""
+    tried: str | None = None
+    """The id of a quick attempt that was made before and brought no result."""
 
     def to_json(self) -> JsonObject:
         """Write the call as JSON."""
@@ -353,6 +336,8 @@ class ToolCall:
             data["scene"] = self.scene
         if self.live is not None:
             data["live"] = self.live.to_json()
+        if self.tried is not None:
+            data["tried"] = self.tried
         return data
 
     @classmethod
@@ -366,13 +351,14 @@ class ToolCall:
         data = as_object(raw, what=what)
         call_id, key = data.get("call_id"), data.get("key")
         return cls(
-            tool=str(_need(data, "tool", what=what)),
+            tool=str(need(data, "tool", what=what)),
             args=data.get("args"),
             call_id=None if call_id is None else str(call_id),
             key=None if key is None else str(key),
             scene=None if data.get("scene") is None else as_object(data["scene"], what="a scene"),
             live=Live.from_json(data.get("live")),
             server=None if data.get("mcp") is None else ServerTool.from_json(data["mcp"]),
+            tried=word(data, "tried"),
         )
 
 

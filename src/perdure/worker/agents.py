@@ -106,6 +106,11 @@ class Agents:
         return self._codec
 
     @property
+    def seal(self) -> bytes:
+        """The secret that digests are keyed with; empty without encryption."""
+        return b""
+
+    @property
     def remembers(self) -> bool:
         """Whether a store is configured, so that every graph is given it."""
         return self.places.remembers

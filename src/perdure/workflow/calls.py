@@ -3,7 +3,6 @@
 import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from datetime import timedelta
 from functools import partial
 from typing import NoReturn, cast
 
@@ -21,16 +20,14 @@ from temporalio.common import RetryPolicy
 from temporalio.exceptions import (
     ActivityError,
     ApplicationError,
-    TimeoutType,
     is_cancelled_exception,
 )
-from temporalio.exceptions import TimeoutError as CallTimeout
 from temporalio.workflow import ActivityCancellationType
 
 from perdure.core.approvals import digest_of
 from perdure.core.declared import Declaration
 from perdure.core.effects import effect_key
-from perdure.core.jsons import Json, JsonObject, Raw, shorten
+from perdure.core.jsons import Json, JsonObject, Raw
 from perdure.core.names import MODEL_ACTIVITY, TOOL_ACTIVITY
 from perdure.core.options import MODEL_OPTIONS, TOOL_OPTIONS, CallOptions, Retry
 from perdure.core.replies import FOR_THE_GRAPH
@@ -42,11 +39,10 @@ from perdure.errors import (
     EffectUnknown,
     ModelFailed,
     ModelMistake,
-    PayloadTooLarge,
     PerdureError,
     ToolFailed,
-    UsageError,
 )
+from perdure.workflow.blame import explain, is_unknown, kind_of
 from perdure.workflow.current import Run
 from perdure.workflow.injection import injected_into, separate
 from perdure.workflow.interrupting import answered, configurable
@@ -55,14 +51,16 @@ from perdure.workflow.outlet import live_of
 from perdure.workflow.packing import (
     pack_model_call,
     pack_tool_call,
+    sent,
     unpack_chunks,
     unpack_model_reply,
     with_parsed,
 )
+from perdure.workflow.quick import Missed, pause, try_quick
 from perdure.workflow.raising import original
 
-_SHUTDOWN = "WorkerShutdown"
-"""What Temporal's SDK calls an attempt that ended because its worker was stopped."""
+PARTS, WIDE_PARTS = ("messages", "args", "scene"), ("options", "config")
+"""What of a call is written by reference."""
 
 
 async def call_model(
@@ -89,7 +87,7 @@ async def call_model(
     faults: tuple[JsonObject, ...] = ()
     for repair in range(limits.repairs + 1):
         packed = pack_model_call(
-            run.host.codec,
+            run.codec,
             model=name,
             messages=conversation,
             options=options,
@@ -100,31 +98,35 @@ async def call_model(
         try:
             raw, fresh = await run.journal.call(
                 f"model {name}",
-                partial(asked_of, run.host.codec, conversation),
+                partial(asked_of, run.codec, conversation),
                 partial(
                     _execute,
+                    run,
                     MODEL_ACTIVITY,
                     packed,
                     limits,
+                    what=f"the call of model {name!r}",
                     summary=model_summary(name, turn, repair),
                 ),
             )
         except ActivityError as error:
             if is_cancelled_exception(error):
                 raise
-            failed = _kind(error, ModelFailed)
-            raise_as_raised(run, failed(_explain(f"model {name!r}", error, limits)), error)
-        message, reply = unpack_model_reply(run.host.codec, raw)
+            failed = kind_of(error, ModelFailed)
+            raise_as_raised(run, failed(explain(f"model {name!r}", error, limits)), error)
+        message, reply = unpack_model_reply(run.codec, raw)
         if fresh:
             run.add_usage(reply.usage)
         run.tool_lists.called.update(reply.servers)
+        run.quick.note(((c["id"] or "", c["name"]) for c in message.tool_calls), reply.quick)
+        run.quick.answered()
         faults = reply.faults
         left = limits.repairs == 0 and all(f.get("kind") in FOR_THE_GRAPH for f in faults)
         if not faults or left:
             if live is not None and message.id:
                 run.outlet.calls[message.id] = live.call
             if chunks is not None:
-                chunks += unpack_chunks(run.host.codec, reply)
+                chunks += unpack_chunks(run.codec, reply)
             return with_parsed(message, options)
         conversation = [*conversation, *_tell(message, faults)]
     told = "; ".join(str(fault.get("text")) for fault in faults)
@@ -151,7 +153,7 @@ async def call_tool(
         ToolFailed: The tool failed for good; inside a graph also of the class that it raised.
         EffectUnknown: An effect that may not be repeated was cut off in the middle.
     """
-    codec, subject = run.host.codec, f"tool {declared.name!r}"
+    codec, subject = run.codec, f"tool {declared.name!r}"
     plain, scene = separate(codec, args, tool, what=subject)
     same = call_id or digest_of(codec.encode(plain, what=f"arguments of {subject}"))
     turn = run.pauses.enter((declared.name, same))
@@ -192,7 +194,7 @@ async def _call_once(
     wanted = "custom" in run.start.stream and scene is not None
     live = run.outlet.live_tool(configurable()) if wanted else None
     packed = pack_tool_call(
-        run.host.codec,
+        run.codec,
         tool=name,
         args=args,
         call_id=call_id,
@@ -206,37 +208,79 @@ async def _call_once(
     try:
         raw, fresh = await run.journal.call(
             f"tool {name}",
-            lambda: [run.host.codec.encode(args, what="arguments"), call_id, [] if scene is None else list(scene.answers)],
+            partial(_asked_of_tool, run, args, scene, call_id),
             partial(
-                _execute,
-                TOOL_ACTIVITY,
+                _run_tool,
+                run,
+                declared,
                 packed,
                 limits,
-                summary=summary,
+                call_id=call_id,
                 once=once,
-                effect=declared.effect,
+                summary=summary,
             ),
         )
     except ActivityError as error:
-        text = _explain(f"tool {name!r}", error, limits)
-        if once and _is_unknown(error):
+        text = explain(f"tool {name!r}", error, limits)
+        if once and is_unknown(error):
             raise EffectUnknown(
                 f"{text}. It may have happened (key {key!r}); look before trying again"
             ) from error
         if is_cancelled_exception(error):
             raise
-        raise_as_raised(run, _kind(error, ToolFailed)(text), error)
+        raise_as_raised(run, kind_of(error, ToolFailed)(text), error)
     outcome = Outcome.from_json(raw)
     if not fresh:
         return outcome
     if key is not None and outcome.question is None:
         run.ledger.add(tool=name, args=packed["args"], key=key, result=raw, at=run.saver.newest)
     for chunk in outcome.chunks if RUNTIME in configurable() else ():
-        part = run.host.codec.decode(chunk)
+        part = run.codec.decode(chunk)
         if live is not None:
             run.outlet.note_written(part, live)
         get_stream_writer()(part)
     return outcome
+
+
+def _asked_of_tool(run: Run, args: Raw, scene: Scene | None, call_id: str | None) -> Json:
+    """Say what a tool was asked; where it was asked is not part of it."""
+    answers = [] if scene is None else list(scene.answers)
+    return [run.codec.encode(args, what="arguments"), call_id, answers]
+
+
+async def _run_tool(
+    run: Run,
+    declared: Declaration,
+    packed: JsonObject,
+    limits: CallOptions,
+    *,
+    call_id: str | None,
+    once: bool,
+    summary: str,
+) -> Raw:
+    """Try a quick tool within the run's own step; what that does not bring is an activity."""
+    effect, name = declared.effect, declared.name
+    # A second attempt of a local activity could not tell readers to drop what the first one said.
+    plain = not effect and "live" not in packed
+    allowed = plain and run.start.tool_override(name).quick is not False
+    if allowed and run.quick.takes(declared, limits, call_id):
+        first = await try_quick(run.quick, run.codec, packed, limits, name=name, summary=summary)
+        if not isinstance(first, Missed):
+            return first
+        await pause(first, summary)
+        packed, limits = {**packed, "tried": first.tried}, first.limits
+    raw = await _execute(
+        run,
+        TOOL_ACTIVITY,
+        packed,
+        limits,
+        what=f"the call of tool {name!r}",
+        summary=summary,
+        once=once,
+        effect=effect,
+    )
+    run.quick.answered()
+    return raw
 
 
 def _shown(args: Raw, tool: BaseTool | None) -> Mapping[str, Json]:
@@ -257,17 +301,19 @@ def raise_as_raised(run: Run, failed: PerdureError, error: ActivityError) -> NoR
     failed.__cause__ = error
     details = error.cause.details if isinstance(error.cause, ApplicationError) else ()
     if isinstance(failed, CallFailed) and len(details) > 1 and SCRATCHPAD in configurable():
-        made = original(run.host.codec, details[1], failed)
+        made = original(run.codec, details[1], failed)
         if made is not failed:
             raise made from failed
     raise failed from error
 
 
 async def _execute(
+    run: Run,
     activity: str,
     packed: JsonObject,
     limits: CallOptions,
     *,
+    what: str,
     summary: str,
     once: bool = False,
     effect: bool = False,
@@ -275,16 +321,17 @@ async def _execute(
     wait = ActivityCancellationType.WAIT_CANCELLATION_COMPLETED
     task = asyncio.current_task()
     asked = task.cancelling() if task is not None else 0
-    result: Raw = await workflow.execute_activity(
-        activity,
-        packed,
-        start_to_close_timeout=limits.timeout,
-        heartbeat_timeout=limits.heartbeat,
-        retry_policy=retry_policy(limits.retry, once=once),
-        # An effect is told to stop and its outcome is awaited; what only reads is left.
-        cancellation_type=wait if effect else ActivityCancellationType.TRY_CANCEL,
-        summary=summary,
-    )
+    with sent(run, packed, parts=PARTS, wide=WIDE_PARTS, what=what) as data:
+        result: Raw = await workflow.execute_activity(
+            activity,
+            data,
+            start_to_close_timeout=limits.timeout,
+            heartbeat_timeout=limits.heartbeat,
+            retry_policy=retry_policy(limits.retry, once=once),
+            # An effect is told to stop and its outcome is awaited; what only reads is left.
+            cancellation_type=wait if effect else ActivityCancellationType.TRY_CANCEL,
+            summary=summary,
+        )
     if task is not None and task.cancelling() > asked:
         # The effect came to its end, which swallowed the cancel; nothing more may begin.
         raise asyncio.CancelledError
@@ -308,49 +355,6 @@ def _key(position: int, call_id: str | None) -> str:
         first_run_id=info.first_execution_run_id,
         position=position,
         call_id=call_id,
-    )
-
-
-def _explain(subject: str, error: ActivityError, limits: CallOptions) -> str:
-    cause = error.cause
-    if isinstance(cause, ApplicationError):
-        told = cause.message
-        return told if told.startswith(subject) else f"{subject}: {told}"
-    if isinstance(cause, CallTimeout):
-        kind = cause.type
-        if kind == TimeoutType.HEARTBEAT:
-            return f"{subject}: its worker was not heard of for {_span(limits.heartbeat)}"
-        if kind == TimeoutType.START_TO_CLOSE:
-            tried = f"tried {limits.retry.attempts} times at most"
-            return f"{subject}: no answer within {_span(limits.timeout)}, {tried}"
-        return f"{subject}: timed out ({kind.name.lower() if kind else 'unknown'})"
-    return f"{subject}: {shorten(str(cause or error), 300)}"
-
-
-def _kind(error: ActivityError, otherwise: type[PerdureError]) -> type[PerdureError]:
-    """Return the class that the activity named by its code: the developer's part, mostly."""
-    cause = error.cause
-    code = cause.type if isinstance(cause, ApplicationError) else None
-    return next(
-        (c for c in (*UsageError.__subclasses__(), PayloadTooLarge) if c.code == code), otherwise
-    )
-
-
-def _span(value: timedelta) -> str:
-    return f"{value.total_seconds():g} s"
-
-
-def _is_unknown(error: ActivityError) -> bool:
-    cause = error.cause
-    if isinstance(cause, CallTimeout) or is_cancelled_exception(error):
-        return True
-    if isinstance(cause, ApplicationError) and cause.type == _SHUTDOWN:
-        return True
-    details = cause.details if isinstance(cause, ApplicationError) else ()
-    first = details[0] if details else None
-    return isinstance(first, Mapping) and cast("Mapping[str, Json]", first).get("verdict") in (
-        "retry",
-        "unknown",
     )
 
 

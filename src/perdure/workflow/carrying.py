@@ -54,7 +54,8 @@ def write_carry(run: Run, *, thread: str) -> JsonObject:
         "inherited": [deed.to_json() for deed in run.ledger.inherited],
         "family": _family(run),
         "tools": _tools(run),
-        "cache": run.cache.dump(run.host.codec),
+        "quick": _quick(run),
+        "cache": run.cache.dump(run.codec),
         "thread": _thread(run),
     }
 
@@ -87,7 +88,8 @@ def restore_carry(run: Run, *, thread: str) -> None:
     run.ledger.inherit(items(carry, "inherited"))
     _restore_family(run, part(carry, "family"))
     _restore_tools(run, part(carry, "tools"))
-    run.cache.restore(run.host.codec, items(carry, "cache"))
+    _restore_quick(run, part(carry, "quick"))
+    run.cache.restore(run.codec, items(carry, "cache"))
     told = part(carry, "thread")
     if told:
         run.thread = Thread(
@@ -200,6 +202,21 @@ def _restore_tools(run: Run, told: Mapping[str, Json]) -> None:
         )
     for name, tool in part(told, "called").items():
         run.tool_lists.called[name] = ServerTool.from_json(tool)
+
+
+def _quick(run: Run) -> JsonObject:
+    known = run.quick.known
+    return {
+        "known": [[call_id, name, is_quick] for (call_id, name), is_quick in known.items()],
+        "slow": [*run.quick.slow],
+    }
+
+
+def _restore_quick(run: Run, told: Mapping[str, Json]) -> None:
+    for call_id, name, is_quick in items(told, "known"):
+        run.quick.known[str(call_id), str(name)] = is_quick is True
+    for name in items(told, "slow"):
+        run.quick.slow[str(name)] = None
 
 
 def _thread(run: Run) -> JsonObject | None:

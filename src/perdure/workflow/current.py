@@ -14,6 +14,7 @@ from perdure.core.ports import Host
 from perdure.core.wire import RunInput
 from perdure.errors import Incompatible, NotInRun
 from perdure.workflow import bridge
+from perdure.workflow.chain import Chain
 from perdure.workflow.desk import Desk
 from perdure.workflow.family import Family
 from perdure.workflow.interrupting import Pauses, configuration
@@ -21,6 +22,7 @@ from perdure.workflow.journal import Journal
 from perdure.workflow.ledger import Ledger
 from perdure.workflow.ordering import in_order
 from perdure.workflow.outlet import Outlet
+from perdure.workflow.quick import Quick
 from perdure.workflow.runcache import Results, RunCache
 from perdure.workflow.saver import Saver
 from perdure.workflow.taming import Tamed, tame
@@ -34,6 +36,8 @@ class Run:
     """The state of one run in the workflow; lost with it and rebuilt by replay."""
 
     host: Host
+    codec: Chain = field(init=False)
+    """The worker's codec, which knows what this run's history holds."""
     start: RunInput = field(default_factory=lambda: RunInput(agent=""))
     desk: Desk = field(default_factory=Desk)
     saver: Saver = field(default_factory=Saver)
@@ -59,6 +63,7 @@ class Run:
     """What was counted more than once, since nodes ran again in a new execution."""
     pauses: Pauses = field(default_factory=Pauses)
     tool_lists: ToolLists = field(default_factory=ToolLists)
+    quick: Quick = field(default_factory=Quick)
     adapt: Callable[[Raw], Mapping[str, Raw]] | None = None
     """Tells which parts of a graph are others in this run; for tests."""
     places: dict[str, bool] = field(default_factory=dict[str, bool])
@@ -68,9 +73,12 @@ class Run:
     tool_calls: int = 0
     tokens: dict[str, int] = field(default_factory=dict[str, int])
 
+    def __post_init__(self) -> None:
+        self.codec = Chain(codec=self.host.codec, seal=self.host.seal)
+
     def is_called_by_hand(self, graph: object) -> bool:
         """Tell whether code of a node called a graph, which is no node itself."""
-        metadata = configuration().get("metadata") or {}
+        metadata = cast("Mapping[str, Raw]", configuration().get("metadata") or {})
         return metadata.get("langgraph_node") not in self.inner_graphs.get(id(graph), {})
 
     def next_turn(self) -> int:

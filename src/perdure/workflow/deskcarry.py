@@ -6,7 +6,7 @@ from typing import cast
 
 from perdure.core.approvals import Docket, Question, parse_decision, question_from
 from perdure.core.continuing import items, part
-from perdure.core.jsons import Json, JsonObject, Raw
+from perdure.core.jsons import Json, JsonObject
 from perdure.workflow.desk import Desk
 
 DECIDED = 100
@@ -37,7 +37,7 @@ def restore_desk(desk: Desk, told: Mapping[str, Json]) -> None:
     """Take over the questions; who asked them joins again (`Desk.rejoin`)."""
     decided = [
         (question_from(one["question"]), parse_decision(one["decision"]))
-        for one in cast("list[Raw]", items(told, "decided"))
+        for one in items(told, "decided")
     ]
     desk.docket = Docket(
         open=tuple(question_from(one) for one in items(told, "open")),

@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import cast
+from typing import Final, cast
 
 from langchain_core.runnables import RunnableConfig
 from langgraph.errors import (
@@ -37,7 +37,7 @@ Graph = Pregel[Raw, Raw, Raw, Raw]
 _DIALECTS = "perdure-dialects"
 """Histories from before have one free question for what is now read as requests."""
 _DAY = timedelta(hours=24)
-_DRAINED = object()
+_DRAINED: Final = "perdure: the graph was drained"
 """Stands for the output of a graph that stopped so that the run may go on elsewhere."""
 
 
@@ -186,7 +186,7 @@ class Drive:
 
     def _limit(self, where: RunnableConfig) -> int:
         """Return how many super-steps one call of the graph may take."""
-        own = cast("RunnableConfig", self.graph.config or {})
+        own = self.graph.config or {}
         given = where.get("recursion_limit") or own.get("recursion_limit")
         return given or default_recursion_limit()
 
@@ -257,7 +257,6 @@ class Drive:
             if decision.type != "approve":
                 raise Refused(f"{question.title}: rejected by {decision.by}")
         return None
-
 
     async def _decision(self, one: str, number: int, asked: Asked) -> Decision:
         """Ask one question of an interrupt, or wait for it if an earlier execution asked it."""

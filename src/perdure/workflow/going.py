@@ -32,9 +32,7 @@ def go_on(run: Run) -> None:
         )
         return
     started = workflow.memo_value(STARTED_MEMO, default=info.workflow_start_time.isoformat())
-    workflow.continue_as_new(
-        args=[in_order(data)], memo={**workflow.memo(), STARTED_MEMO: started}
-    )
+    workflow.continue_as_new(args=[in_order(data)], memo={**workflow.memo(), STARTED_MEMO: started})
 
 
 def _next(run: Run, *, thread: str) -> JsonObject:

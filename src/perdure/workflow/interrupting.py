@@ -87,7 +87,6 @@ class Pauses:
         held = self.held.setdefault((turn.namespace, turn.what), Held(key=key))
         held.questions.append(question)
 
-
     def close(self, namespace: str) -> None:
         """Forget what was asked inside of a namespace whose super-step is complete."""
         for key in [key for key in self.held if is_inside(cast("Raw", key)[0], namespace)]:

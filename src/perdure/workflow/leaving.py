@@ -77,18 +77,21 @@ class Leaving:
         """Ask the graph to stop when it is time; runs beside it, to the end of the execution."""
         while True:
             await workflow.wait_condition(self._may_stop)
-            info = workflow.info()
-            self._asked_at = info.get_current_history_length(), info.get_current_history_size()
-            control = self.control
-            control.request_drain("the run goes on in a new execution")
-            await workflow.wait_condition(lambda: self._is_overdue(control))
-            if control is not self.control:
-                continue
-            self.run.journal.holding = True
-            await workflow.wait_condition(lambda: self._is_still(control))
-            if control is self.control:
-                self.forced = True
-            await workflow.wait_condition(lambda: control is not self.control)
+            await self._stop(self.control)
+
+    async def _stop(self, control: RunControl) -> None:
+        """Ask the graph to stop, and hold its calls if it does not; to the end or `give_up`."""
+        info = workflow.info()
+        self._asked_at = info.get_current_history_length(), info.get_current_history_size()
+        control.request_drain("the run goes on in a new execution")
+        await workflow.wait_condition(lambda: self._is_overdue(control))
+        if control is not self.control:
+            return
+        self.run.journal.holding = True
+        await workflow.wait_condition(lambda: self._is_still(control))
+        if control is self.control:
+            self.forced = True
+        await workflow.wait_condition(lambda: control is not self.control)
 
     def has_moved(self) -> bool:
         """Tell whether this execution has come further than the one before."""
@@ -106,10 +109,9 @@ class Leaving:
             return True
         info = workflow.info()
         events, size = self._asked_at
-        return (
-            info.get_current_history_length() - self._events >= _FORCE * (events - self._events)
-            or info.get_current_history_size() - self._bytes >= _FORCE * (size - self._bytes)
-        )
+        return info.get_current_history_length() - self._events >= _FORCE * (
+            events - self._events
+        ) or info.get_current_history_size() - self._bytes >= _FORCE * (size - self._bytes)
 
     def _is_still(self, control: RunControl) -> bool:
         children = self.run.family.children.values()
@@ -154,10 +156,7 @@ class Leaving:
         try:
             await workflow.wait_condition(
                 lambda: (
-                    call.done()
-                    or self.forced
-                    or self.is_full()
-                    or (over is not None and over())
+                    call.done() or self.forced or self.is_full() or (over is not None and over())
                 )
             )
         except asyncio.CancelledError:

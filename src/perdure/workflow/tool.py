@@ -3,7 +3,7 @@
 # pyright: reportPrivateUsage=false
 # `_run` and `_arun` are the hooks that LangChain documents for its subclasses.
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextvars import ContextVar
 from dataclasses import dataclass
 from datetime import timedelta
@@ -59,6 +59,7 @@ def tool(
     heartbeat: timedelta | None = None,
     retry: Retry | None = None,
     where: Where | None = None,
+    quick: bool = False,
 ) -> BaseTool:
     """Declare a tool; inside a run each of its calls is one recorded activity.
 
@@ -74,9 +75,13 @@ def tool(
     outside, so that the agent, model or tools it calls are durable by their own calls. Without
     it the tool's code decides: one that uses a graph or a declared model runs there.
 
+    `quick=True` says that the tool answers within two seconds, with little, and that calling it
+    twice does no harm. Its first attempt is then one event of the history instead of six; what
+    that does not bring back goes the ordinary way.
+
     Raises:
         NameTaken: Another tool has that name.
-        BadOption: `spec` is no function and no tool, or `where` cannot be.
+        BadOption: `spec` is no function and no tool, or the options exclude one another.
     """
     if not isinstance(spec, BaseTool) and (not callable(spec) or isinstance(spec, type)):
         raise BadOption(f"{shorten(repr(spec), 60)}: a tool is made of a function or a BaseTool")
@@ -92,13 +97,24 @@ def tool(
         raise BadOption(
             f"tool {chosen!r}: an effect runs as an activity; leave out where='workflow'"
         )
+    if quick:
+        _check_quick(
+            chosen,
+            {
+                "effect=True": effect,
+                "idempotent=False": not idempotent,
+                "approve=": approve is not None,
+                "where='workflow'": where == "workflow",
+            },
+        )
+        where = "activity"
     at = None if where == "workflow" else declare_server(DECLARED, inner)
     entry = Declaration(
         kind="tool",
         name=chosen,
         identity=_identity(inner),
         build=lambda: inner,
-        override=Override(timeout=timeout, heartbeat=heartbeat, retry=retry),
+        override=Override(timeout=timeout, heartbeat=heartbeat, retry=retry, quick=quick or None),
         effect=effect,
         idempotent=idempotent,
         approve=approve,
@@ -192,6 +208,20 @@ class InterceptedTool:
         if wants_pair and isinstance(result, ToolOutputMixin):
             return result, getattr(result, "artifact", None)
         return result
+
+
+def _check_quick(name: str, others: Mapping[str, bool]) -> None:
+    """Refuse what a quick tool cannot be.
+
+    Raises:
+        BadOption: The text names the option.
+    """
+    for option, given in others.items():
+        if given:
+            raise BadOption(
+                f"tool {name!r}: quick=True and {option} exclude one another; a quick tool only "
+                "looks, may be called twice, and asks nobody first. Leave out quick=True"
+            )
 
 
 def _inner(entry: Declaration) -> BaseTool:

@@ -3,7 +3,6 @@
 import asyncio
 from collections import Counter
 from collections.abc import Sequence
-from datetime import timedelta
 from typing import Annotated, Any, TypedDict
 
 from langchain.agents import create_agent
@@ -83,7 +82,11 @@ def plain(output: Any) -> Any:
         return type(output).__name__, output.text
     if isinstance(output, dict):
         return {key: plain(value) for key, value in output.items()}
-    return [plain(one) for one in output] if isinstance(output, Sequence | set) and not isinstance(output, str) else output
+    return (
+        [plain(one) for one in output]
+        if isinstance(output, Sequence | set) and not isinstance(output, str)
+        else output
+    )
 
 
 async def test_an_agent_goes_on_in_the_middle_of_its_loop(lab: Lab):
@@ -168,7 +171,9 @@ async def test_branches_of_a_fan_out_are_done_once(lab: Lab):
     tool = looking(done)
 
     async def one(state: Any) -> Any:
-        return {"found": [await tool.ainvoke({"q": f"{state['n']}.{k}"}) for k in range(state["n"])]}
+        return {
+            "found": [await tool.ainvoke({"q": f"{state['n']}.{k}"}) for k in range(state["n"])]
+        }
 
     async def none(state: Any) -> Any:
         return {}
@@ -192,7 +197,9 @@ async def test_node_activities_are_done_once(lab: Lab):
     graph = StateGraph(Fan)
     graph.add_node("work", perdure.node(work, name="work"))
     graph.add_edge(START, "work")
-    graph.add_conditional_edges("work", lambda state: "work" if len(state["found"]) < 12 else "__end__")
+    graph.add_conditional_edges(
+        "work", lambda state: "work" if len(state["found"]) < 12 else "__end__"
+    )
     async with lab.worker(sole(graph.compile())) as runs:
         await both(runs, done, input={"found": []})
 

@@ -1,12 +1,14 @@
 """People, clients and faults of runs that go on in new executions."""
 
 import asyncio
+from base64 import b85encode
 from collections import Counter
 from datetime import timedelta
+from hashlib import sha512
 from typing import Any
 
 from langchain.agents import create_agent
-from langchain_core.messages import AIMessage
+from langchain_core.messages import AIMessage, RemoveMessage
 from langgraph.graph import START, MessagesState, StateGraph
 from langgraph.types import interrupt
 from temporalio.client import WorkflowExecutionStatus
@@ -75,9 +77,12 @@ async def test_an_answer_that_was_given_before_stays(real: Lab):
         await crowd(run, 12)
         await executions(run, 2)
         assert [q["id"] for q in await run.questions(1)] == [second["id"]]
-        assert "decided before" in (
-            await run.refused({"type": "respond", "value": "x", "question": first["id"]})
-        ).message
+        assert (
+            "decided before"
+            in (
+                await run.refused({"type": "respond", "value": "x", "question": first["id"]})
+            ).message
+        )
         await run.decide({"type": "respond", "value": "late", "question": second["id"]})
         texts = (await run.texts())[1:]
         assert sorted(text.partition(": ")[2] for text in texts) == ["early", "late"]
@@ -188,21 +193,27 @@ async def test_a_cancel_ends_the_run_wherever_it_is(real: Lab):
         runs.started.clear()
 
 
+def incompressible(size: int) -> str:
+    """Make a text that cannot be made smaller."""
+    parts = [sha512(str(number).encode()).digest() for number in range(size // 80)]
+    return b85encode(b"".join(parts)).decode()
+
+
 async def test_a_carry_that_is_too_large_leaves_the_run_where_it_is(real: Lab):
     done = Counted()
-    import random
-
-    chance = random.Random(1)
-
-    def grow(state: MessagesState) -> Any:
-        return {"messages": [AIMessage(chance.randbytes(600_000).hex())]}
-
     graph = StateGraph(MessagesState)
-    graph.add_node("grow", grow)
-    graph.add_node("more", grow)
-    graph.add_node("loops", looping(done, 8, name="n"))
-    graph.add_node("last", lambda state: {"messages": [AIMessage("end")]})
-    graph.add_edge(START, "grow").add_edge("grow", "last")
+    text = incompressible(1_800_000)
+    graph.add_node("grow", lambda state: {"messages": [AIMessage(text, id="large")]})
+    graph.add_node("small", lambda state: {"messages": [RemoveMessage(id="large")]})
+    graph.add_node("ask", lambda state: {"messages": [AIMessage(interrupt("well?"))]})
+    graph.add_node("loops", looping(done, 6))
+    graph.add_edge(START, "grow").add_edge("grow", "ask").add_edge("ask", "small")
+    graph.add_edge("small", "loops")
     async with real.worker(sole(graph.compile())) as runs:
-        run = await runs.start("graph", continues={"events": 3, "bytes": 10_000_000})
-        assert (await run.texts())[-1] == "end"
+        run = await runs.start("graph", continues=NARROW)
+        question = await run.question()
+        await crowd(run, 16)
+        assert len(await run.histories()) == 1
+        await run.decide({"type": "respond", "value": "on", "question": question["id"]})
+        assert (await run.texts())[-1] == "m is done"
+        assert len(await run.histories()) > 1
