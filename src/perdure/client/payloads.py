@@ -40,7 +40,7 @@ async def uncover(converter: DataConverter, messages: Iterable[Message]) -> None
     codec = converter.payload_codec
     if codec is None:
         return
-    held = [payload for message in messages for payload in _payloads(message)]
+    held = [payload for message in messages for payload in payloads_of(message)]
     for payload in held:
         try:
             plain = await codec.decode([payload])
@@ -50,7 +50,8 @@ async def uncover(converter: DataConverter, messages: Iterable[Message]) -> None
             payload.CopyFrom(plain[0])
 
 
-def _payloads(message: Message) -> Iterable[Payload]:
+def payloads_of(message: Message) -> Iterable[Payload]:
+    """Yield the values of an event, however deep."""
     if isinstance(message, Payload):
         yield message
         return
@@ -58,9 +59,9 @@ def _payloads(message: Message) -> Iterable[Payload]:
         if field.message_type is None:
             continue
         if isinstance(value, Message):
-            yield from _payloads(value)
+            yield from payloads_of(value)
         elif hasattr(value, "values"):
             if isinstance(next(iter(value.values()), None), Message):
-                yield from (p for item in value.values() for p in _payloads(item))
+                yield from (p for item in value.values() for p in payloads_of(item))
         else:
-            yield from (p for item in value for p in _payloads(item))
+            yield from (p for item in value for p in payloads_of(item))

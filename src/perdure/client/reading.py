@@ -13,15 +13,25 @@ from temporalio.api.workflowservice.v1 import DescribeWorkflowExecutionResponse
 from temporalio.client import WorkflowHistory
 
 from perdure.client.asked import AskedReader
+from perdure.client.book import Book
 from perdure.client.failures import Failure, read_failure
 from perdure.client.kinship import ChildReader
-from perdure.client.payloads import Decode, first
+from perdure.client.payloads import Decode, first, payloads_of
 from perdure.client.quickreading import QuickReader
 from perdure.client.timeline import Call, Happening, Kind, Outcome, Timeline, began
 from perdure.core.jsons import Json, JsonObject, Raw
 from perdure.core.names import MODEL_ACTIVITY, NODE_ACTIVITY, TOOL_ACTIVITY
 from perdure.core.wire import Status, usage_of
 
+_BRINGING = frozenset(
+    {
+        EventType.EVENT_TYPE_MARKER_RECORDED,
+        EventType.EVENT_TYPE_CHILD_WORKFLOW_EXECUTION_COMPLETED,
+        EventType.EVENT_TYPE_WORKFLOW_EXECUTION_UPDATE_ACCEPTED,
+        EventType.EVENT_TYPE_WORKFLOW_EXECUTION_SIGNALED,
+    }
+)
+"""Events whose values calls may refer to, beside the calls themselves."""
 _KINDS: dict[str, Kind] = {MODEL_ACTIVITY: "model", TOOL_ACTIVITY: "tool", NODE_ACTIVITY: "node"}
 
 
@@ -30,12 +40,13 @@ def read_timeline(
     *,
     decode: Decode,
     description: DescribeWorkflowExecutionResponse | None = None,
+    seal: bytes = b"",
 ) -> Timeline:
     """Read the executions of one run, oldest first.
 
     `description` adds what a history does not hold: attempts of calls that go on right now.
     """
-    reader = _Reader(decode=decode)
+    reader = _Reader(decode=decode, book=Book(seal=seal))
     for history in histories:
         reader.read(history)
     if description is not None:
@@ -50,6 +61,7 @@ def read_timeline(
 @dataclass
 class _Reader:
     decode: Decode
+    book: Book
     calls: dict[tuple[int, int], Call] = field(default_factory=dict[tuple[int, int], Call])
     happenings: list[Happening] = field(default_factory=list[Happening])
     workers: list[str] = field(default_factory=list[str])
@@ -85,6 +97,9 @@ class _Reader:
             self.asked.read(event)
             self.children.read(event, self.part)
             self.quick.read(event, self.part)
+            if event.event_type in _BRINGING:
+                for payload in payloads_of(event):
+                    self.book.learn(self.decode(payload))
 
     def timeline(self, run_id: str) -> Timeline:
         if self.status != "running":
@@ -134,10 +149,11 @@ class _Reader:
     def _start(self, event: HistoryEvent) -> None:
         if event.event_type != EventType.EVENT_TYPE_WORKFLOW_EXECUTION_STARTED:
             return
+        held = event.workflow_execution_started_event_attributes
+        argument = first(held.input.payloads, self.decode)
+        self.book.learn(argument)
         if self.started is None:
             self.started = moment(event.event_time)
-            held = event.workflow_execution_started_event_attributes
-            argument = first(held.input.payloads, self.decode)
             self.start = argument if isinstance(argument, dict) else {"input": argument}
 
     def _activity(self, event: HistoryEvent) -> None:
@@ -161,6 +177,7 @@ class _Reader:
             case EventType.EVENT_TYPE_ACTIVITY_TASK_COMPLETED:
                 done = event.activity_task_completed_event_attributes
                 result = first(done.result.payloads, self.decode)
+                self.book.learn(result)
                 self._close(done.scheduled_event_id, at, "ok", result=result)
             case EventType.EVENT_TYPE_ACTIVITY_TASK_FAILED:
                 lost = event.activity_task_failed_event_attributes
@@ -182,6 +199,7 @@ class _Reader:
         kind = _KINDS.get(asked.activity_type.name, "activity")
         argument = first(asked.input.payloads, self.decode)
         data = cast("dict[str, Raw]", argument if isinstance(argument, dict) else {})
+        data = cast("dict[str, Raw]", self.book.take(data, shown=("args",)))
         path = data.get("path") or [data.get("name")]
         name = "/".join(map(str, path)) if kind == "node" else data.get(kind)
         self.ids[asked.activity_id] = key = (self.part, event.event_id)
@@ -277,7 +295,7 @@ class _Reader:
             case EventType.EVENT_TYPE_WORKFLOW_EXECUTION_COMPLETED:
                 done = event.workflow_execution_completed_event_attributes
                 self.status = "done"
-                self.result = first(done.result.payloads, self.decode)
+                self.result = self.book.result(first(done.result.payloads, self.decode))
             case EventType.EVENT_TYPE_WORKFLOW_EXECUTION_FAILED:
                 failed = event.workflow_execution_failed_event_attributes
                 self.status = "failed"

@@ -8,6 +8,7 @@ A run's history holds each piece once. What a call sends refers to it:
 | `{"$": "text", "d": DIGEST}` | a long text |
 | `{"$": "piece", "d": DIGEST}` | a value that was sent before |
 | `{"$": "piece", "v": VALUE}` | a value that may be referred to from now on |
+| `{"$": "result", "v": VALUE}` | the result of a run that refers to the run's own history |
 
 The items of `o` are `[i, j]` (the items i to j of HEAD's list, j excluded), a digest, a digest
 with the message's id `[DIGEST, ID]`, or the message itself. A message's digest leaves its id
@@ -23,9 +24,11 @@ from perdure.core.jsons import Json, JsonObject
 from perdure.errors import BadInput
 
 TAG = "$"
-CHAIN, TEXT, PIECE = "chain", "text", "piece"
+CHAIN, TEXT, PIECE, RESULT = "chain", "text", "piece", "result"
 REFERENCES, VERSION = "refs", 1
 """Where a call says that it refers to pieces: the version of these forms, and its number."""
+FEW = 4
+"""Messages from which a list that is no call's is remembered, to go on from."""
 LONG = 256
 """Characters from which a text is a piece of its own."""
 WIDE = 200
@@ -64,6 +67,18 @@ class Held(dict[str, Json]):
         super().__init__(body)
         self.piece = piece
         self.entry: Entry = (piece.digest, cast("str | None", body.get("id")))
+
+
+def is_result(value: object) -> bool:
+    """Tell whether a run's result refers to its history."""
+    return isinstance(value, dict) and cast("JsonObject", value).get(TAG) == RESULT
+
+
+def is_conversation(value: object) -> bool:
+    """Tell whether a value is a list of messages, long enough to go on from."""
+    if not isinstance(value, list) or len(cast("list[Json]", value)) < FEW:
+        return False
+    return all(is_message(item) for item in cast("list[Json]", value))
 
 
 def is_message(value: object) -> bool:

@@ -7,6 +7,7 @@ from perdure.core.digests import canonical, digest
 from perdure.core.jsons import Json, JsonObject, Raw
 from perdure.core.pieces import (
     CHAIN,
+    LONG,
     PIECE,
     TAG,
     TEXT,
@@ -26,6 +27,8 @@ class Reading:
     """One value on its way back to what it was."""
 
     shelf: Shelf
+    blind: bool = False
+    """Only take what comes along; make no lists of messages."""
     lost: dict[str, bool] = field(default_factory=dict[str, bool])
     """What is not known here, by digest; True for a list."""
     bodies: dict[str, JsonObject] = field(default_factory=dict[str, JsonObject])
@@ -40,6 +43,8 @@ class Reading:
         """
         if isinstance(value, list):
             return [self.read(item) for item in value]
+        if isinstance(value, str) and len(value) >= LONG:
+            self.shelf.add_text(value)
         if not isinstance(value, dict):
             return value
         tag = value.get(TAG)
@@ -96,6 +101,10 @@ class Reading:
         if "one" in data:
             return self._message(entries[0])
         shelf.add_list(head, entries)
+        if self.blind:
+            for one in sent:
+                self._message((one, None))
+            return []
         return [self._message(entry) for entry in entries]
 
     def _message(self, entry: Entry) -> Json:

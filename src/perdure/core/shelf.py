@@ -7,7 +7,17 @@ from typing import cast
 
 from perdure.core.digests import digest_of_text
 from perdure.core.jsons import Json, JsonObject
-from perdure.core.pieces import LONG, Entry, Piece, is_message, piece_of, unfold
+from perdure.core.pieces import (
+    LONG,
+    Entry,
+    Piece,
+    entry_json,
+    head_of,
+    is_conversation,
+    is_message,
+    piece_of,
+    unfold,
+)
 
 CAPACITY = 64 * 1024 * 1024
 """Bytes of text that a worker keeps, about."""
@@ -32,7 +42,10 @@ class Shelf:
 
     seal: bytes = b""
     capacity: int = CAPACITY
+    room_for_lists: int = CAPACITY // 4
     size: int = 0
+    _lists: "OrderedDict[str, list[Entry]]" = field(default_factory=OrderedDict[str, list[Entry]])
+    _listed: int = 0
     _kept: "OrderedDict[str, tuple[Kept, int]]" = field(
         default_factory=OrderedDict[str, tuple[Kept, int]]
     )
@@ -41,7 +54,9 @@ class Shelf:
         """Return what a digest names; None if it is not known here."""
         held = self._kept.get(name)
         if held is None:
-            return None
+            if name in self._lists:
+                self._lists.move_to_end(name)
+            return self._lists.get(name)
         self._kept.move_to_end(name)
         return held[0]
 
@@ -66,7 +81,13 @@ class Shelf:
 
     def add_list(self, name: str, entries: Sequence[Entry]) -> None:
         """Keep the entries of a list."""
-        self.add(name, list(entries), _ENTRY * len(entries))
+        if name in self._lists:
+            self._lists.move_to_end(name)
+            return
+        self._lists[name] = list(entries)
+        self._listed += _ENTRY * len(entries)
+        while self._listed > self.room_for_lists and len(self._lists) > 1:
+            self._listed -= _ENTRY * len(self._lists.popitem(last=False)[1])
 
     def add_message(
         self, flat: JsonObject, *, text: Callable[[str], str | None] | None = None
@@ -103,10 +124,21 @@ class Shelf:
             if len(data) >= LONG:
                 self.add_text(data)
         elif is_message(data):
-            self.add_message({k: v for k, v in cast("JsonObject", data).items() if k != "id"})
+            self._learn_message(cast("JsonObject", data))
         elif isinstance(data, Mapping):
             for item in data.values():
                 self.learn(item)
+        elif is_conversation(data):
+            entries = [
+                self._learn_message(cast("JsonObject", one)) for one in cast("list[Json]", data)
+            ]
+            self.add_list(head_of(None, [entry_json(e) for e in entries], seal=self.seal), entries)
         elif isinstance(data, list):
             for item in data:
                 self.learn(item)
+
+    def _learn_message(self, body: JsonObject) -> Entry:
+        piece = piece_of(body, seal=self.seal)
+        if piece.digest not in self._kept:
+            self.add_message({k: v for k, v in body.items() if k != "id"})
+        return (piece.digest, cast("str | None", body.get("id")))

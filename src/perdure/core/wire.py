@@ -64,6 +64,9 @@ class RunInput:
     nested: int = 0
     """How many agents called one another down to this one; 0 means that none did. A nested run
     tells its parent what it asks, and returns its totals with its output."""
+    refer: bool = False
+    """The result may refer to what the history holds (`perdure.core.pieces`): who started the
+    run reads that too. Perdure's client does."""
     chunks: bool = False
     """A model that is streamed inside the graph gives the provider's own chunks; they are
     recorded, so this is for comparing with plain LangGraph, not for showing tokens."""
@@ -143,6 +146,7 @@ def run_input(raw: Raw) -> RunInput:
         seed=data.get("seed"),
         parent=word(data, "parent"),
         nested=depth(data),
+        refer=data.get("refer") is True,
         chunks=data.get("chunks") is True,
     )
 
@@ -161,6 +165,7 @@ _PLAIN_PARTS: tuple[tuple[str, Raw], ...] = (
     ("seed", None),
     ("parent", None),
     ("nested", 0),
+    ("refer", False),
     ("chunks", False),
 )
 

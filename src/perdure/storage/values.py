@@ -14,6 +14,7 @@ from dataclasses import fields, is_dataclass
 from datetime import date, datetime, time, timedelta
 from decimal import Decimal
 from enum import Enum
+from functools import cache
 from pathlib import PurePath
 from typing import cast
 from uuid import UUID
@@ -185,9 +186,9 @@ class ValueCodec:
 
     def _message(self, message: BaseMessage, path: str) -> JsonObject:
         data: JsonObject = {TAG: message.type}
-        for name, info in type(message).model_fields.items():
+        for name, default in _fields(type(message)):
             item = cast("object", getattr(message, name))
-            if name == "type" or (item == info.get_default(call_default_factory=True)):
+            if item == default:
                 continue
             data[name] = self._write(item, f"{path}.{name}")
         data.update(self._object(message.model_extra or {}, path))
@@ -307,6 +308,16 @@ def _thaw(value: Raw) -> Raw:
     if type(value) is dict:
         return {key: _thaw(item) for key, item in cast("dict[Raw, Raw]", value).items()}
     return [_thaw(item) for item in cast("list[Raw]", value)] if type(value) is list else value
+
+
+@cache
+def _fields(kind: type[BaseMessage]) -> tuple[tuple[str, object], ...]:
+    """List the fields of a class of messages with their defaults; asking pydantic is slow."""
+    return tuple(
+        (name, info.get_default(call_default_factory=True))
+        for name, info in kind.model_fields.items()
+        if name != "type"
+    )
 
 
 def type_name(kind: type) -> str:

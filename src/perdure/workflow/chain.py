@@ -16,7 +16,16 @@ from temporalio import workflow
 from perdure.core.digests import digest_of_text
 from perdure.core.jsons import Json, JsonObject, Raw, as_object
 from perdure.core.names import PIECES_QUERY
-from perdure.core.pieces import LONG, Entry, Held, hold, is_message
+from perdure.core.pieces import (
+    LONG,
+    Entry,
+    Held,
+    entry_json,
+    head_of,
+    hold,
+    is_conversation,
+    is_message,
+)
 from perdure.core.ports import Codec
 from perdure.workflow.sending import Sending, answer
 
@@ -44,6 +53,8 @@ class Chain:
     _open: dict[int, Sending] = field(default_factory=dict[int, Sending])
     _young: dict[int, _Noted] = field(default_factory=dict[int, _Noted])
     _old: dict[int, _Noted] = field(default_factory=dict[int, _Noted])
+    _met: dict[int, Held] = field(default_factory=dict[int, Held])
+    """Messages of the value that is being read, by identity."""
 
     def encode(self, value: object, *, what: str, memo: Raw = None) -> Json:  # noqa: ARG002
         """Write a value as JSON; messages that were written before are not written again."""
@@ -52,7 +63,10 @@ class Chain:
     def decode(self, data: Json, *, memo: Raw = None) -> object:  # noqa: ARG002
         """Read a value that the run's history holds."""
         self._learn(data)
-        return self.codec.decode(data, memo=self)
+        try:
+            return self.codec.decode(data, memo=self)
+        finally:
+            self._met = {}
 
     def size(self, data: Json) -> int:
         """Count the bytes of a JSON value."""
@@ -79,15 +93,21 @@ class Chain:
 
     def made(self, message: BaseMessage, body: JsonObject) -> None:
         """Note what a message was read from, which history holds."""
-        piece = self.keep(message, body).piece
+        piece = self.keep(message, self._met.get(id(body)) or body).piece
         self.known.add(piece.digest)
         self.known.update(piece.texts)
 
     def _learn(self, data: Json) -> None:
-        """Note the long texts of a value that history holds, but for those in messages."""
+        """Note the long texts of a value that history holds, and lists to go on from."""
         if isinstance(data, str):
             if len(data) >= LONG:
                 self.known.add(digest_of_text(data, seal=self.seal))
+        elif is_conversation(data):
+            bodies = cast("list[JsonObject]", data)
+            held = [hold(body, seal=self.seal) for body in bodies]
+            self._met.update((id(body), one) for body, one in zip(bodies, held, strict=True))
+            told = [entry_json(one.entry) for one in held]
+            self._remember(head_of(None, told, seal=self.seal), held)
         elif isinstance(data, list):
             for item in data:
                 self._learn(item)
@@ -110,10 +130,7 @@ class Chain:
             workflow.set_query_handler(PIECES_QUERY, self.tell)
         self.known |= sending.fresh
         for head, held in sending.lists.items():
-            self.lines[head] = [one.entry for one in held]
-            self.lines.move_to_end(head)
-        while len(self.lines) > LINES:
-            self.lines.popitem(last=False)
+            self._remember(head, held)
         self._open[sending.number] = sending
 
     def end(self, sending: Sending) -> None:
@@ -125,6 +142,12 @@ class Chain:
         request = as_object(raw, what="a request for pieces")
         sending = self._open.get(cast("int", request.get("call")))
         return {"gone": True} if sending is None else answer(sending, request)
+
+    def _remember(self, head: str, held: list[Held]) -> None:
+        self.lines[head] = [one.entry for one in held]
+        self.lines.move_to_end(head)
+        while len(self.lines) > LINES:
+            self.lines.popitem(last=False)
 
     def _note(self, key: int, noted: _Noted) -> None:
         self._young[key] = noted
