@@ -1,6 +1,6 @@
 """The activities: carry out one model call or one tool call that a run asks for."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 from typing import cast
@@ -85,13 +85,13 @@ class Activities:
         async with heartbeats() as pulse:
             reply = self._fuser.resume(asked)
             if reply is None:
-                reply = await self._reply(asked, what)
+                reply = await self._reply(asked)
             fuse = asked.get("fuse")
             apart = cast("list[str]", fuse) if isinstance(fuse, list) else None
             reply = await self._fuser.finish(apart, reply, pulse)
         return self._carry(reply.to_json(), what=what)
 
-    async def _reply(self, raw: JsonObject, what: str) -> ModelReply:
+    async def _reply(self, raw: JsonObject) -> ModelReply:
         try:
             call = ModelCall.from_json(await self._resolver.grow(raw))
             messages = cast("list[BaseMessage]", self._codec.decode(call.messages))
@@ -99,11 +99,34 @@ class Activities:
             model = self._tuned(call.model, call.attempt_timeout)
         except PerdureError as error:
             raise _final(error) from error
-        await self._pacer.wait(call.model)
-        listeners = self._listeners(call)
-        message, faults = await self._ask(call.model, model, messages, options, listeners)
+        return await self._answer(call.model, model, messages, options, self._listeners(call))
+
+    async def once(
+        self, name: str, seconds: float, messages: Sequence[Raw], options: Mapping[str, Raw]
+    ) -> JsonObject:
+        """Make one request to a model within another activity; returns the reply as JSON."""
+        model = self._tuned(name, seconds)
+        nobody = Listeners(speaker=None, keep=False)
+        reply = await self._answer(name, model, list(messages), dict(options), nobody)
+        return reply.to_json()
+
+    async def alone(self, entry: Declaration, args: Raw, call_id: str | None) -> Json:
+        """Call a quick tool within another activity; None if its own call has to be made."""
+        return await self._fuser.alone(entry, args, call_id)
+
+    async def _answer(
+        self,
+        name: str,
+        model: BaseChatModel,
+        messages: list[BaseMessage],
+        options: dict[str, Raw],
+        listeners: Listeners,
+    ) -> ModelReply:
+        what = f"the reply of model {name!r}"
+        await self._pacer.wait(name)
+        message, faults = await self._ask(name, model, messages, options, listeners)
         usage = cast("Mapping[str, Json]", message.usage_metadata or {})
-        self._report(call.model, message, usage)
+        self._report(name, message, usage)
         return ModelReply(
             message=self._codec.encode(message, what=what),
             faults=faults,

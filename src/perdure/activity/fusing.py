@@ -88,6 +88,17 @@ class Fuser:
             activity.logger.warning("the tools of a reply are left to the graph", exc_info=True)
             return []
 
+    async def alone(self, entry: Declaration, args: Raw, call_id: str | None) -> Json:
+        """Call one quick tool; None if it needs its graph, failed, or returned much."""
+        tool = _fusable(entry)
+        if tool is None or call_id is None or not isinstance(args, dict):
+            return None
+        named = ToolCall(name=tool.name, args=cast("dict[str, Raw]", args), id=call_id)
+        _, result = await self._one(named, tool)
+        if result is None or self.codec.size(result) > QUICK_RESULT:
+            return None
+        return result["value"]
+
     def _wanted(self, fuse: Sequence[str], reply: ModelReply) -> list[tuple[ToolCall, BaseTool]]:
         message = None if reply.faults else self.codec.decode(reply.message)
         if not isinstance(message, AIMessage) or message.invalid_tool_calls or "*" in fuse:

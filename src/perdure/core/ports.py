@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping
 from typing import Protocol
 
+from perdure.core.ahead import Durability
 from perdure.core.declared import Table
 from perdure.core.frames import Frame
 from perdure.core.jsons import Json, JsonObject, Raw
@@ -69,6 +70,10 @@ class Host(Protocol):
     @property
     def bridge(self) -> bool:
         """Whether sync code of a run may wait for models and tools, on greenlets."""
+        ...
+
+    def durability(self, agent: str) -> Durability:
+        """Return how an agent's runs record their calls, where a run says nothing."""
         ...
 
     def publish(self, frame: Frame) -> None:

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
+from perdure.core.ahead import DURABILITIES, Durability
 from perdure.core.frames import Live
 from perdure.core.jsons import Json, JsonObject, Raw, as_object, shorten
 from perdure.core.options import KEEP, Override, override_from
@@ -67,6 +68,9 @@ class RunInput:
     refer: bool = False
     """The result may refer to what the history holds (`perdure.core.pieces`): who started the
     run reads that too. Perdure's client does."""
+    durability: Durability | None = None
+    """None means what the agent says. `sync` records every call before the next begins; `async`
+    lets an activity run ahead; `exit` too, for a run that may as well begin again."""
     chunks: bool = False
     """A model that is streamed inside the graph gives the provider's own chunks; they are
     recorded, so this is for comparing with plain LangGraph, not for showing tokens."""
@@ -148,6 +152,7 @@ def run_input(raw: Raw) -> RunInput:
         nested=depth(data),
         refer=data.get("refer") is True,
         chunks=data.get("chunks") is True,
+        durability=choice(data, "durability", (None, *DURABILITIES)),
     )
 
 
@@ -166,6 +171,7 @@ _PLAIN_PARTS: tuple[tuple[str, Raw], ...] = (
     ("parent", None),
     ("nested", 0),
     ("refer", False),
+    ("durability", None),
     ("chunks", False),
 )
 

@@ -6,6 +6,7 @@ from typing import cast
 from langgraph.graph.state import StateGraph
 from langgraph.pregel import Pregel
 
+from perdure.core.ahead import Durability, check_durability
 from perdure.core.causes import innermost
 from perdure.core.declared import DECLARED, Table
 from perdure.core.frames import Frame, StreamSink
@@ -63,11 +64,16 @@ class Agents:
         self.places = Places(store=store, threads=threads, types=types)
         self.workflows = tuple(workflows)
         self._builders: dict[str, Build] = {}
+        self._durable: dict[str, Durability] = {}
         self._built: dict[str, Pregel[Raw, Raw, Raw, Raw]] = {}
         self._codec = ValueCodec(types)
 
-    def register(self, name: str) -> Callable[[Build], Build]:
+    def register(self, name: str, *, durability: Durability = "sync") -> Callable[[Build], Build]:
         """Register a function that returns a LangGraph graph as an agent.
+
+        `durability` is LangGraph's word for how its runs record their calls, where a run says
+        nothing: each one before the next begins ("sync"), or several turns in one activity
+        that runs ahead ("async", and "exit" for a run that may as well begin again).
 
         The function is called once per worker process, when the worker starts, and its graph
         is shared by all runs: nodes must keep no state of their own.
@@ -83,9 +89,11 @@ class Agents:
             )
 
         def keep(build: Build) -> Build:
+            check_durability(durability)
             if name in self._builders:
                 raise NameTaken(f"two agents are named {name!r}; give one another name")
             self._builders[name] = build
+            self._durable[name] = durability
             return build
 
         return keep
@@ -98,6 +106,10 @@ class Agents:
     def names(self) -> list[str]:
         """The names of the registered agents."""
         return list(self._builders)
+
+    def durability(self, agent: str) -> Durability:
+        """Return how an agent's runs record their calls, where a run says nothing."""
+        return self._durable.get(agent, "sync")
 
     def publish(self, frame: Frame) -> None:
         """Send a frame to the sink; without one it is dropped."""

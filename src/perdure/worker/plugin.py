@@ -18,6 +18,7 @@ from temporalio.worker import (
 from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner
 
 from perdure.activity import interrupting
+from perdure.activity.ahead import AheadActivity
 from perdure.activity.calls import Activities
 from perdure.activity.mcptools import ToolServers
 from perdure.activity.memory import MemoryActivities
@@ -125,9 +126,18 @@ class Plugin(SimplePlugin):
             store=lambda: store_of(agents),
             resolver=resolver,
         )
+        ahead = AheadActivity(
+            graph=agents.graph,
+            codec=agents.codec,
+            ask=activities.once,
+            perform=activities.alone,
+            found=lambda: agents.found,
+            resolver=resolver,
+        )
         super().__init__(
             "perdure.Plugin",
             activities=[
+                ahead.ahead,
                 activities.model,
                 activities.tool,
                 servers.tools,

@@ -41,6 +41,7 @@ from perdure.errors import (
     PerdureError,
     ToolFailed,
 )
+from perdure.workflow.ahead import lead_model, lead_tool
 from perdure.workflow.current import Run
 from perdure.workflow.explaining import explain, is_unknown, kind_of
 from perdure.workflow.fusing import apart, may_fuse
@@ -96,14 +97,16 @@ async def call_model(
             fuse=_fuse(run, name),
         )
         try:
-            raw = await _execute(
-                run,
-                MODEL_ACTIVITY,
-                packed,
-                limits,
-                what=f"the call of model {name!r}",
-                summary=model_summary(name, turn, repair),
-            )
+            raw = await lead_model(run, name, packed) if repair == 0 else None
+            if raw is None:
+                raw = await _execute(
+                    run,
+                    MODEL_ACTIVITY,
+                    packed,
+                    limits,
+                    what=f"the call of model {name!r}",
+                    summary=model_summary(name, turn, repair),
+                )
         except ActivityError as error:
             if is_cancelled_exception(error):
                 raise
@@ -210,6 +213,8 @@ async def _call_once(
     )
     if declared.effect and (done := run.ledger.take(name, packed["args"])) is not None:
         return Outcome(value=Outcome.from_json(done.result).value)
+    if (brought := lead_tool(run, declared, packed)) is not None:
+        return Outcome(value=brought)
     ready = run.fused.take(call_id, name, packed) if not declared.effect else None
     if ready is not None:
         return Outcome(value=ready.value)
