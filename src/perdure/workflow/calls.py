@@ -306,8 +306,6 @@ async def _run_tool(
             return first
         await pause(first, summary)
         packed, limits = {**packed, "tried": first.tried}, first.limits
-    if (brought := lead_tool(run, declared, packed)) is not None:
-        return Outcome(value=brought)
     what = f"the call of tool {name!r}"
     return await _execute(
         run, TOOL_ACTIVITY, packed, limits, what=what, summary=summary, once=once, effect=effect
