@@ -59,6 +59,7 @@ def tool(
     heartbeat: timedelta | None = None,
     retry: Retry | None = None,
     where: Where | None = None,
+    max_result: int | None = None,
 ) -> BaseTool:
     """Declare a tool; inside a run each of its calls is one recorded activity.
 
@@ -73,6 +74,9 @@ def tool(
     `where="workflow"` runs the tool's body in the run itself, where it must not touch the
     outside, so that the agent, model or tools it calls are durable by their own calls. Without
     it the tool's code decides: one that uses a graph or a declared model runs there.
+
+    `max_result` is the number of bytes of a result that the model is given at most. It is told
+    when there is more, so that it asks for less; nothing is retried.
 
     Raises:
         NameTaken: Another tool has that name.
@@ -92,6 +96,7 @@ def tool(
         raise BadOption(
             f"tool {chosen!r}: an effect runs as an activity; leave out where='workflow'"
         )
+    _check_most(chosen, max_result, where)
     at = None if where == "workflow" else declare_server(DECLARED, inner)
     entry = Declaration(
         kind="tool",
@@ -102,6 +107,7 @@ def tool(
         effect=effect,
         idempotent=idempotent,
         approve=approve,
+        max_result=max_result,
         where=where if at is None else "activity",
         terms=at,
         part=inner,
@@ -192,6 +198,23 @@ class InterceptedTool:
         if wants_pair and isinstance(result, ToolOutputMixin):
             return result, getattr(result, "artifact", None)
         return result
+
+
+def _check_most(name: str, most: Raw, where: Where | None) -> None:
+    """Refuse a largest result that cannot be.
+
+    Raises:
+        BadOption: It is no number of bytes, or the tool's result is not carried anywhere.
+    """
+    if most is None:
+        return
+    if isinstance(most, bool) or not isinstance(most, int) or most < 1:
+        raise BadOption(f"tool {name!r}: max_result={shorten(repr(most))}: a number of bytes")
+    if where == "workflow":
+        raise BadOption(
+            f"tool {name!r}: max_result= is for a tool that is an activity; leave out "
+            "where='workflow'"
+        )
 
 
 def _inner(entry: Declaration) -> BaseTool:
