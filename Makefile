@@ -8,13 +8,14 @@ EXTRAS := anthropic,openai,local,test,otel,examples,mcp,postgres,s3
 READY := $(VENV)/.ready
 PYTEST := $(BIN)/python -m pytest
 
-.PHONY: help demo gallery test check unit integration e2e conformance clean setup
+.PHONY: help demo gallery test check unit integration e2e conformance bench clean setup
 
 help:
 	@echo "make demo    watch an agent lose its worker and still send exactly one e-mail"
 	@echo "make gallery ten shapes of LangGraph, ready to try: Temporal, its UI, a worker, no key"
 	@echo "make test    run every test against real servers"
 	@echo "make conformance  run what LangGraph can do on both, write docs/reference/langgraph.md"
+	@echo "make bench   measure what a run costs, beside Temporal alone and other libraries"
 	@echo "make check   lint, types, import rules, architecture"
 	@echo "make clean   remove the virtual environment and caches"
 
@@ -62,6 +63,14 @@ e2e: $(READY)
 conformance: $(READY)
 	@PERDURE_CONFORMANCE_PAGE=docs/reference $(PYTEST) -q tests/conformance
 
+# About half an hour. BENCH="--turns 5 --repeat 1 --suites single" is a minute; more options:
+# python -m benchmarks --help.
+BENCH ?= --suites single many park cold growth --growth-turns 25 50 100
+bench: $(READY)
+	@mkdir -p .perdure-bench
+	@$(BIN)/python -m benchmarks --peers all $(BENCH) \
+	  --json .perdure-bench/rows.json --markdown .perdure-bench/tables.md
+
 check: $(READY)
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
@@ -70,5 +79,5 @@ check: $(READY)
 	@$(PYTEST) -q tests/architecture
 
 clean:
-	rm -rf $(VENV) .perdure .pytest_cache .ruff_cache .import_linter_cache dist build
+	rm -rf $(VENV) .perdure .perdure-bench .pytest_cache .ruff_cache .import_linter_cache dist build
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -42,10 +42,12 @@ PerdureError
 │   ├── RunNotFound
 │   ├── RunFailed
 │   ├── ThreadBusy              another run holds the thread
+│   ├── PiecesLost              a call asked its run for its own parts, in vain
 │   └── ApprovalExpired         nobody decided in time and the question says: fail
 ├── ReplayFailed                a recorded history does not replay on today's code
 └── Unavailable                 the operator: something must be started or freed
     ├── ServerUnavailable
+    ├── NewerWire               a newer Perdure wrote a call than this worker's
     ├── StorageUnavailable      a database or a blob store cannot be opened, written or reached
     ├── KeyMissing              a value was encrypted with a key that this process lacks
     ├── Undecryptable           a value does not decrypt: another key of that id, or changed
@@ -307,6 +309,12 @@ class ThreadBusy(RunError):
     code = "thread_busy"
 
 
+class PiecesLost(RunError):
+    """A call asked its run for what it refers to, and the run is over or waits no more."""
+
+    code = "pieces_lost"
+
+
 class ApprovalExpired(RunError):
     """Nobody decided in time, and the question says that the run then fails."""
 
@@ -335,6 +343,12 @@ class StorageUnavailable(Unavailable):
     """A database or a blob store cannot be opened, written or reached."""
 
     code = "storage_unavailable"
+
+
+class NewerWire(Unavailable):
+    """A newer Perdure wrote a call, in a form that this worker does not know."""
+
+    code = "newer_wire"
 
 
 class KeyMissing(Unavailable):

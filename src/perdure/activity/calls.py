@@ -20,12 +20,14 @@ from perdure.activity.live import Listeners, Speaker
 from perdure.activity.pacing import Pacer
 from perdure.activity.performing import Memory, perform
 from perdure.activity.provider import tune
+from perdure.activity.quick import about, carried
 from perdure.activity.replies import check, collect
+from perdure.activity.resolver import Resolver
 from perdure.activity.throwing import write_exception
 from perdure.core.causes import words
 from perdure.core.declared import Declaration, Table
 from perdure.core.frames import StreamSink
-from perdure.core.jsons import Json, Raw
+from perdure.core.jsons import Json, JsonObject, Raw, as_object
 from perdure.core.names import MODEL_ACTIVITY, TOOL_ACTIVITY
 from perdure.core.options import LLM_RETRY, TOOL_RETRY, Retry
 from perdure.core.ports import Codec, Notify
@@ -34,6 +36,7 @@ from perdure.core.verdicts import Verdict, no_sooner
 from perdure.core.wire import ModelCall, ModelReply, ToolCall
 from perdure.errors import (
     ModelFailed,
+    NewerWire,
     PayloadTooLarge,
     PerdureError,
     ToolFailed,
@@ -55,6 +58,7 @@ class Activities:
         sink: StreamSink | None = None,
         memory: Memory | None = None,
         servers: Callable[[ToolCall], BaseTool] | None = None,
+        resolver: Resolver | None = None,
     ) -> None:
         self._servers = servers
         self._memory = memory
@@ -63,6 +67,7 @@ class Activities:
         self._codec = codec
         self._pacer = pacer
         self._notify = notify
+        self._resolver = resolver or Resolver()
         self._tuned = lru_cache(maxsize=64)(self._tune)
 
     @activity.defn(name=MODEL_ACTIVITY)
@@ -73,14 +78,14 @@ class Activities:
             ApplicationError: The call failed; its type is a code of `perdure.errors`, whether
                 and when Temporal tries again is the classifier's verdict.
         """
-        call = ModelCall.from_json(raw)
-        try:
-            messages = cast("list[BaseMessage]", self._codec.decode(call.messages))
-            options = cast("dict[str, Raw]", self._codec.decode(call.options)) or {}
-            model = self._tuned(call.model, call.attempt_timeout)
-        except PerdureError as error:
-            raise _final(error) from error
         async with heartbeats():
+            try:
+                call = ModelCall.from_json(await self._resolver.grow(raw))
+                messages = cast("list[BaseMessage]", self._codec.decode(call.messages))
+                options = cast("dict[str, Raw]", self._codec.decode(call.options)) or {}
+                model = self._tuned(call.model, call.attempt_timeout)
+            except PerdureError as error:
+                raise _final(error) from error
             await self._pacer.wait(call.model)
             listeners = self._listeners(call)
             message, faults = await self._ask(call.model, model, messages, options, listeners)
@@ -94,6 +99,7 @@ class Activities:
                 usage=usage,
                 chunks=listeners.chunks(self._codec, what),
                 servers=self._served(message),
+                quick=self._quick(message),
             ).to_json(),
             what=what,
         )
@@ -132,12 +138,14 @@ class Activities:
         Raises:
             ApplicationError: As for `model`.
         """
-        call = ToolCall.from_json(raw)
-        subject = f"tool {call.tool!r}"
-        token = KEY.set(call.key)
+        request = as_object(raw, what="a tool call")
+        subject = f"tool {request.get('tool')!r}"
+        told = about(ToolCall.from_json(request)) if activity.info().is_local else None
+        token = KEY.set(cast("str | None", request.get("key")))
         try:
-            tool = self._tool(call)
             async with heartbeats():
+                call = ToolCall.from_json(await self._resolver.grow(request))
+                tool = self._tool(call)
                 outcome = await perform(
                     tool,
                     call,
@@ -150,14 +158,24 @@ class Activities:
             raise _final(error) from error
         except Exception as error:  # noqa: BLE001 - it is raised again, scrubbed
             verdict = _paced(classify(error, now=datetime.now(UTC), kind="tool"), TOOL_RETRY)
-            raise self._failure(error, verdict, ToolFailed.code, subject) from _cause(error)
+            code = ToolFailed.code
+            raise self._failure(error, verdict, code, subject, call=told) from _cause(error)
         finally:
             KEY.reset(token)
+        if told is not None:
+            data = carried(outcome, told, self._codec)
+            self._resolver.shelf.learn(data)
+            return data
         return self._carry(outcome.to_json(), what=f"the result of {subject}")
 
     def _served(self, message: AIMessage) -> dict[str, ServerTool]:
         found = {c["name"]: self._declared.find("tool", c["name"]) for c in message.tool_calls}
         return {n: e.terms for n, e in found.items() if e and isinstance(e.terms, ServerTool)}
+
+    def _quick(self, message: AIMessage) -> tuple[str, ...]:
+        names = dict.fromkeys(call["name"] for call in message.tool_calls)
+        found = [self._declared.find("tool", name) for name in names]
+        return tuple(e.name for e in found if e and e.override.quick and not e.effect)
 
     def _tool(self, call: ToolCall) -> BaseTool:
         if call.server is not None and self._servers is not None:
@@ -165,10 +183,18 @@ class Activities:
         return cast("BaseTool", self._find("tool", call.tool).build())
 
     def _failure(
-        self, error: Exception, verdict: Verdict, code: str, subject: str
+        self,
+        error: Exception,
+        verdict: Verdict,
+        code: str,
+        subject: str,
+        *,
+        call: JsonObject | None = None,
     ) -> ApplicationError:
         thrown = write_exception(error, self._codec)
-        return as_application_error(error, verdict, code=code, subject=subject, thrown=thrown)
+        return as_application_error(
+            error, verdict, code=code, subject=subject, thrown=thrown, call=call
+        )
 
     def _listeners(self, call: ModelCall) -> Listeners:
         speaker = None
@@ -200,6 +226,7 @@ class Activities:
                     "Return less, or a reference to where it is stored"
                 )
             )
+        self._resolver.shelf.learn(data)
         return data
 
     def _report(self, name: str, message: AIMessage, usage: Mapping[str, Json]) -> None:
@@ -240,4 +267,5 @@ def _cause(error: Exception) -> Exception:
 
 
 def _final(error: PerdureError) -> ApplicationError:
-    return ApplicationError(str(error), type=error.code, non_retryable=True)
+    final = not isinstance(error, NewerWire)
+    return ApplicationError(str(error), type=error.code, non_retryable=final)

@@ -99,10 +99,12 @@ def as_application_error(
     code: str,
     subject: str,
     thrown: JsonObject | None = None,
+    call: JsonObject | None = None,
 ) -> ApplicationError:
     """Write a failure for Temporal: its type is a stable code, its details one JSON object.
 
-    A second one is `thrown`, the exception itself, for the graph to see.
+    A second one is `thrown`, the exception itself, for the graph to see. `call` says what was
+    called, where the history does not.
 
     `subject` is what failed, as in "model 'anthropic:claude-sonnet-4-6'". The text holds the
     provider's own words and the verdict's reason; headers and anything like a key stay behind.
@@ -114,6 +116,7 @@ def as_application_error(
         "status": status,
         "error": type(error).__name__,
         "after_s": None if verdict.after is None else verdict.after.total_seconds(),
+        **({} if call is None else {"call": call}),
     }
     return ApplicationError(
         f"{subject} failed: {evidence.text_of(error)} [{verdict.reason}]",

@@ -16,7 +16,7 @@ from perdure.core.declared import Table
 from perdure.core.frames import can_be_live
 from perdure.core.jsons import Json, Raw
 from perdure.core.ports import Codec
-from perdure.core.scenes import NAMESPACE, RUNTIME, Scene
+from perdure.core.scenes import NAMESPACE, RUNTIME, Scene, join_config
 from perdure.errors import Unserializable
 
 _INFO = tuple(ExecutionInfo.__dataclass_fields__)
@@ -58,7 +58,8 @@ class Surroundings:
 
     def config(self) -> RunnableConfig:
         """Make the config that `get_config`, `get_store` and `get_stream_writer` read."""
-        data = cast("dict[str, Raw]", self.codec.decode(self.scene.config) or {})
+        config = join_config(self.scene.config, self.scene.spot)
+        data = cast("dict[str, Raw]", self.codec.decode(config) or {})
         told: dict[str, Raw] = data.get("configurable") or {}
         runtime = cast("Raw", Runtime)(
             context=self.codec.decode(self.scene.context),

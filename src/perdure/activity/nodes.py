@@ -19,6 +19,7 @@ from temporalio.exceptions import ApplicationError
 from perdure.activity.evidence import scrub
 from perdure.activity.failure import as_application_error, classify
 from perdure.activity.heartbeat import heartbeats
+from perdure.activity.resolver import Resolver
 from perdure.activity.throwing import write_exception
 from perdure.core.declared import Table
 from perdure.core.jsons import Json, Raw
@@ -47,7 +48,9 @@ class NodeActivities:
         declared: Table,
         codec: Codec,
         store: Callable[[], Awaitable[object]] | None = None,
+        resolver: Resolver | None = None,
     ) -> None:
+        self._resolver = resolver or Resolver()
         self._graph = graph
         self._declared = declared
         self._codec = codec
@@ -64,7 +67,11 @@ class NodeActivities:
             ApplicationError: The node failed; whether Temporal tries again is the classifier's
                 verdict, unless the graph has a retry policy of its own.
         """
-        call = NodeCall.from_json(raw)
+        try:
+            async with heartbeats():
+                call = NodeCall.from_json(await self._resolver.grow(raw))
+        except PerdureError as error:
+            raise _final(error) from error
         label = "/".join(call.path) or call.name or ""
         try:
             run = self._find(call)
@@ -130,6 +137,7 @@ class NodeActivities:
         if size > self._codec.largest:
             text = f"{what} takes {size:,} bytes; at most {self._codec.largest:,} can be carried"
             raise _final(PayloadTooLarge(f"{text}. Return a reference to where it is stored"))
+        self._resolver.shelf.learn(reply)
         return reply
 
 

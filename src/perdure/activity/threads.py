@@ -8,6 +8,7 @@ from langgraph.checkpoint.base import WRITES_IDX_MAP, BaseCheckpointSaver, Check
 from temporalio import activity
 
 from perdure.activity.keeping import keeping
+from perdure.activity.resolver import Resolver
 from perdure.activity.undoing import delete_after, delete_slowly, is_sorted
 from perdure.core.jsons import Json, JsonObject, Raw, as_object
 from perdure.core.names import LOAD_THREAD_ACTIVITY, SAVE_THREAD_ACTIVITY
@@ -22,7 +23,14 @@ Saver = BaseCheckpointSaver[Raw]
 class ThreadActivities:
     """The activities of the worker's threads; `threads` opens the saver, or returns it."""
 
-    def __init__(self, *, threads: Callable[[], Awaitable[object]], codec: Codec) -> None:
+    def __init__(
+        self,
+        *,
+        threads: Callable[[], Awaitable[object]],
+        codec: Codec,
+        resolver: Resolver | None = None,
+    ) -> None:
+        self._resolver = resolver or Resolver()
         self._threads = threads
         self._codec = codec
 
@@ -57,9 +65,10 @@ class ThreadActivities:
         Raises:
             ApplicationError: See `perdure.activity.keeping`.
         """
-        request = as_object(raw, what="a request to save a thread")
-        thread = str(request["thread"])
+        told = as_object(raw, what="a request to save a thread")
+        thread = str(told["thread"])
         async with keeping(f"saving thread {thread!r}"):
+            request = await self._resolver.grow(told)
             saver = cast("Saver", await self._threads())
             if request.get("drop") is not None:
                 await self._drop(saver, thread, as_object(request["drop"], what="what to drop"))

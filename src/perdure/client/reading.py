@@ -13,14 +13,25 @@ from temporalio.api.workflowservice.v1 import DescribeWorkflowExecutionResponse
 from temporalio.client import WorkflowHistory
 
 from perdure.client.asked import AskedReader
+from perdure.client.book import Book
 from perdure.client.failures import Failure, read_failure
 from perdure.client.kinship import ChildReader
-from perdure.client.payloads import Decode, first
+from perdure.client.payloads import Decode, first, payloads_in
+from perdure.client.quickreading import QuickReader
 from perdure.client.timeline import Call, Happening, Kind, Outcome, Timeline, began
 from perdure.core.jsons import Json, JsonObject, Raw
 from perdure.core.names import MODEL_ACTIVITY, NODE_ACTIVITY, TOOL_ACTIVITY
-from perdure.core.wire import Status
+from perdure.core.wire import Status, usage_of
 
+_BRINGING = frozenset(
+    {
+        EventType.EVENT_TYPE_MARKER_RECORDED,
+        EventType.EVENT_TYPE_CHILD_WORKFLOW_EXECUTION_COMPLETED,
+        EventType.EVENT_TYPE_WORKFLOW_EXECUTION_UPDATE_ACCEPTED,
+        EventType.EVENT_TYPE_WORKFLOW_EXECUTION_SIGNALED,
+    }
+)
+"""Events whose values calls may refer to, beside the calls themselves."""
 _KINDS: dict[str, Kind] = {MODEL_ACTIVITY: "model", TOOL_ACTIVITY: "tool", NODE_ACTIVITY: "node"}
 
 
@@ -29,12 +40,13 @@ def read_timeline(
     *,
     decode: Decode,
     description: DescribeWorkflowExecutionResponse | None = None,
+    seal: bytes = b"",
 ) -> Timeline:
     """Read the executions of one run, oldest first.
 
     `description` adds what a history does not hold: attempts of calls that go on right now.
     """
-    reader = _Reader(decode=decode)
+    reader = _Reader(decode=decode, book=Book(seal=seal))
     for history in histories:
         reader.read(history)
     if description is not None:
@@ -49,6 +61,7 @@ def read_timeline(
 @dataclass
 class _Reader:
     decode: Decode
+    book: Book
     calls: dict[tuple[int, int], Call] = field(default_factory=dict[tuple[int, int], Call])
     happenings: list[Happening] = field(default_factory=list[Happening])
     workers: list[str] = field(default_factory=list[str])
@@ -63,10 +76,13 @@ class _Reader:
     size: int = 0
     part: int = -1
     ids: dict[str, tuple[int, int]] = field(default_factory=dict[str, tuple[int, int]])
+    tried: dict[tuple[int, int], int] = field(default_factory=dict[tuple[int, int], int])
+    """Attempts that were made before a call became an activity."""
 
     def __post_init__(self) -> None:
         self.asked = AskedReader(decode=self.decode)
         self.children = ChildReader(decode=self.decode)
+        self.quick = QuickReader(decode=self.decode)
 
     def read(self, history: WorkflowHistory) -> None:
         self.part += 1
@@ -80,13 +96,21 @@ class _Reader:
             self._end(event)
             self.asked.read(event)
             self.children.read(event, self.part)
+            self.quick.read(event, self.part)
+            if event.event_type in _BRINGING:
+                for payload in payloads_in(event):
+                    self.book.learn(self.decode(payload))
 
     def timeline(self, run_id: str) -> Timeline:
         if self.status != "running":
             self.asked.close()
             self.children.close()
             self._leave_behind()
-        calls = [*self.calls.values(), *self.children.calls.values()]
+        calls = [
+            *self.calls.values(),
+            *self.quick.calls.values(),
+            *self.children.calls.values(),
+        ]
         entries = [*calls, *self.happenings, *self.asked.entries()]
         held = self.start.get("seed")
         seed = held if isinstance(held, dict) else {}
@@ -125,10 +149,11 @@ class _Reader:
     def _start(self, event: HistoryEvent) -> None:
         if event.event_type != EventType.EVENT_TYPE_WORKFLOW_EXECUTION_STARTED:
             return
+        held = event.workflow_execution_started_event_attributes
+        argument = first(held.input.payloads, self.decode)
+        self.book.learn(argument)
         if self.started is None:
             self.started = moment(event.event_time)
-            held = event.workflow_execution_started_event_attributes
-            argument = first(held.input.payloads, self.decode)
             self.start = argument if isinstance(argument, dict) else {"input": argument}
 
     def _activity(self, event: HistoryEvent) -> None:
@@ -138,19 +163,21 @@ class _Reader:
                 self._scheduled(event, at)
             case EventType.EVENT_TYPE_ACTIVITY_TASK_STARTED:
                 begun = event.activity_task_started_event_attributes
-                call = self.calls[self.part, begun.scheduled_event_id]
+                key = (self.part, begun.scheduled_event_id)
+                call = self.calls[key]
                 failed = begun.last_failure if begun.HasField("last_failure") else None
-                self.calls[self.part, begun.scheduled_event_id] = replace(
+                self.calls[key] = replace(
                     call,
-                    attempts=begun.attempt,
+                    attempts=begun.attempt + self.tried.get(key, 0),
                     started=at,
                     worker=begun.identity,
                     outcome="running",
-                    earlier=None if failed is None else read_failure(failed, self.decode),
+                    earlier=call.earlier if failed is None else read_failure(failed, self.decode),
                 )
             case EventType.EVENT_TYPE_ACTIVITY_TASK_COMPLETED:
                 done = event.activity_task_completed_event_attributes
                 result = first(done.result.payloads, self.decode)
+                self.book.learn(result)
                 self._close(done.scheduled_event_id, at, "ok", result=result)
             case EventType.EVENT_TYPE_ACTIVITY_TASK_FAILED:
                 lost = event.activity_task_failed_event_attributes
@@ -172,17 +199,23 @@ class _Reader:
         kind = _KINDS.get(asked.activity_type.name, "activity")
         argument = first(asked.input.payloads, self.decode)
         data = cast("dict[str, Raw]", argument if isinstance(argument, dict) else {})
+        data = cast("dict[str, Raw]", self.book.take(data, shown=("args",)))
         path = data.get("path") or [data.get("name")]
         name = "/".join(map(str, path)) if kind == "node" else data.get(kind)
-        self.ids[asked.activity_id] = (self.part, event.event_id)
-        self.calls[self.part, event.event_id] = Call(
+        self.ids[asked.activity_id] = key = (self.part, event.event_id)
+        before = self.quick.calls.pop((self.part, str(data.get("tried"))), None)
+        if before is not None:
+            self.tried[key] = before.attempts
+        self.calls[key] = Call(
             kind=kind,
             name=str(name or asked.activity_type.name),
             summary=self._summary(event) or asked.activity_type.name,
             args=data.get("args") if kind == "tool" else None,
             call_id=data.get("call_id"),
             key=data.get("key"),
-            scheduled=at,
+            scheduled=at if before is None else before.scheduled,
+            attempts=0 if before is None else before.attempts,
+            earlier=None if before is None else before.failure,
         )
 
     def _close(
@@ -215,11 +248,13 @@ class _Reader:
         later = info.HasField("next_attempt_schedule_time") and not runs
         self.calls[key] = replace(
             self.calls[key],
-            attempts=info.attempt if runs else info.attempt - 1,
+            attempts=(info.attempt if runs else info.attempt - 1) + self.tried.get(key, 0),
             outcome="running" if runs else "waiting",
             started=moment(info.last_started_time) if info.HasField("last_started_time") else None,
             worker=info.last_worker_identity,
-            earlier=None if failed is None else read_failure(failed, self.decode),
+            earlier=self.calls[key].earlier
+            if failed is None
+            else read_failure(failed, self.decode),
             next_attempt=moment(info.next_attempt_schedule_time) if later else None,
         )
 
@@ -258,7 +293,7 @@ class _Reader:
             case EventType.EVENT_TYPE_WORKFLOW_EXECUTION_COMPLETED:
                 done = event.workflow_execution_completed_event_attributes
                 self.status = "done"
-                self.result = first(done.result.payloads, self.decode)
+                self.result = self.book.result(first(done.result.payloads, self.decode))
             case EventType.EVENT_TYPE_WORKFLOW_EXECUTION_FAILED:
                 failed = event.workflow_execution_failed_event_attributes
                 self.status = "failed"
@@ -288,7 +323,9 @@ def _told(value: Json) -> str | None:
 
 
 def _usage(reply: Json) -> tuple[int | None, int | None]:
-    usage = reply.get("usage") if isinstance(reply, dict) else None
+    if not isinstance(reply, dict):
+        return None, None
+    usage = reply.get("usage") or usage_of(reply.get("message"))
     if not isinstance(usage, dict):
         return None, None
     inward, outward = usage.get("input_tokens"), usage.get("output_tokens")

@@ -28,7 +28,7 @@ from perdure.client.inbox import (
 )
 from perdure.client.index import missing_attributes
 from perdure.client.listing import list_runs
-from perdure.client.payloads import decoder, for_run, largest, uncover
+from perdure.client.payloads import decoder, first, for_run, largest, uncover
 from perdure.client.reading import read_timeline
 from perdure.client.records import (
     Inbox,
@@ -48,6 +48,7 @@ from perdure.core.approvals import Decision, parse_decision
 from perdure.core.frames import StreamSink
 from perdure.core.jsons import Json, JsonObject, Raw
 from perdure.core.names import STATUS_QUERY, TASK_QUEUE
+from perdure.core.pieces import is_result
 from perdure.core.wire import Checkpoints, OnPause, Resume, Status
 from perdure.errors import BadInput, RunFailed, RunNotFound
 
@@ -171,7 +172,8 @@ class Client(StateCalls, StreamCalls, ThreadCalls, UpkeepCalls):
         handle = self.temporal.get_workflow_handle(run_id)
         try:
             with translated(target=self.target, run_id=run_id):
-                return cast("Json", await handle.result())
+                told = cast("Json", await handle.result())
+            return (await self.timeline(run_id)).result if is_result(told) else told
         except WorkflowFailureError as error:
             failure = await self.failure(run_id)
             words = failure.words() if failure is not None else str(error.cause)
@@ -391,4 +393,9 @@ class Client(StateCalls, StreamCalls, ThreadCalls, UpkeepCalls):
             )
         converter = for_run(self.temporal, run_id)
         await uncover(converter, history.events)
-        return read_timeline([history], decode=decoder(converter))
+        decode = decoder(converter)
+        for event in history.events:
+            done = event.workflow_execution_completed_event_attributes
+            if is_result(first(done.result.payloads, decode)):
+                return await self.timeline(run_id)
+        return read_timeline([history], decode=decode)

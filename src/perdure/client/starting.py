@@ -58,6 +58,7 @@ def make_input(
         tenant=tenant,
         raw_options=options,
         context=context,
+        refer=True,
         **parts,
     )
     check_size(data, largest)

@@ -43,6 +43,8 @@ class Call:
     result: Json = None
     run: str | None = None
     """The child run of a sub-agent."""
+    quick: bool = False
+    """Whether it took one event of the run's own step, not an activity of the server's."""
 
     @property
     def seconds(self) -> float | None:
@@ -73,6 +75,7 @@ class Call:
             "output_tokens": self.output_tokens,
             "result": self.result if self.kind in ("tool", "agent") else None,
             **({} if self.run is None else {"run": self.run}),
+            **({"quick": True} if self.quick else {}),
         }
 
 

@@ -55,6 +55,13 @@ class Retry:
 
 LLM_RETRY = Retry(initial=timedelta(seconds=1), maximum=timedelta(seconds=30), attempts=6)
 TOOL_RETRY = Retry(initial=timedelta(seconds=2), maximum=timedelta(seconds=60), attempts=4)
+QUICK_TIMEOUT = timedelta(seconds=2)
+"""Of the first attempt of a quick tool, which holds up the run's own step; later ones may take
+as long as those of any tool."""
+QUICK_RESULT = 64 * 1024
+"""Bytes of one result that the run's own step carries."""
+QUICK_RESULTS = 48 * QUICK_RESULT
+"""Of all in one step; Temporal's server takes 4 MB in one message."""
 STORE_RETRY = Retry(initial=timedelta(seconds=1), maximum=timedelta(seconds=30), attempts=8)
 """Of long-term memory and threads: about two minutes in all."""
 STORE_HEARTBEAT = timedelta(seconds=10)
@@ -111,6 +118,8 @@ class Override:
     heartbeat: timedelta | None = None
     retry: Retry | None = None
     repairs: int | None = None
+    quick: bool | None = None
+    """Whether a tool's first attempt is made within the run's own step; False switches that off."""
 
     def __post_init__(self) -> None:
         # Told where the app is imported, not by the first call of a run.
@@ -118,30 +127,39 @@ class Override:
 
     def apply(self, options: CallOptions) -> CallOptions:
         """Return `options` with what this override names."""
-        changes = {f.name: v for f in fields(self) if (v := getattr(self, f.name)) is not None}
+        changes = {f.name: v for f in fields(options) if (v := getattr(self, f.name)) is not None}
         return replace(options, **changes) if changes else options
 
 
 KEEP = Override()
 
 
-def override_from(raw: Raw) -> Override:
+def override_from(raw: Raw, *, tool: bool = True) -> Override:
     """Read an override from JSON: seconds for durations, an object for `retry`.
+
+    `quick` can be switched off only, for tools: a tool is quick because its author says so.
 
     Raises:
         BadOption: A key is unknown or a value has the wrong type.
     """
     data = as_object(raw, what="options of a call")
-    known = {"timeout", "heartbeat", "retry", "repairs"}
+    known = {"timeout", "heartbeat", "retry", "repairs", *(("quick",) if tool else ())}
     if unknown := sorted(set(data) - known, key=str):
         raise BadOption(f"unknown option {unknown[0]!r}: known are {', '.join(sorted(known))}")
     retry = data.get("retry")
     repairs = data.get("repairs")
+    quick = data.get("quick")
+    if quick is not None and quick is not False:
+        raise BadOption(
+            f"quick={quick!r}: a run can only switch it off (false); "
+            "declare the tool as quick: perdure.tool(..., quick=True)"
+        )
     return Override(
         timeout=_seconds(data.get("timeout"), "timeout"),
         heartbeat=_seconds(data.get("heartbeat"), "heartbeat"),
         retry=None if retry is None else _retry(as_object(retry, what="retry")),
         repairs=None if repairs is None else _count(repairs, "repairs"),
+        quick=quick,
     )
 
 

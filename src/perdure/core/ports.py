@@ -7,22 +7,38 @@ from typing import Protocol
 
 from perdure.core.declared import Table
 from perdure.core.frames import Frame
-from perdure.core.jsons import Json
+from perdure.core.jsons import Json, JsonObject, Raw
+
+
+class Memo(Protocol):
+    """What knows the messages that were written or read before."""
+
+    def find(self, message: Raw) -> JsonObject | None:
+        """Return what a message was written as; None if it must be written."""
+        ...
+
+    def keep(self, message: Raw, body: JsonObject) -> JsonObject:
+        """Take what a message was written as; returns what stands for it."""
+        ...
+
+    def made(self, message: Raw, body: JsonObject) -> None:
+        """Take a message that was read, and what it was read from."""
+        ...
 
 
 class Codec(Protocol):
     """Turn the values of LangChain and LangGraph into JSON and back, by a closed tag table."""
 
-    def encode(self, value: object, *, what: str) -> Json:
-        """Write a value as JSON; `what` names it in the error.
+    def encode(self, value: object, *, what: str, memo: "Memo | None" = None) -> Json:
+        """Write a value as JSON; `what` names it in the error, `memo` what was written before.
 
         Raises:
             Unserializable: Some part of it has no JSON form.
         """
         ...
 
-    def decode(self, data: Json) -> object:
-        """Read a value back.
+    def decode(self, data: Json, *, memo: "Memo | None" = None) -> object:
+        """Read a value back; `memo` is told what each message was made of.
 
         Raises:
             Unserializable: A tag or a type name is not in the table.

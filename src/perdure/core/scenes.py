@@ -22,6 +22,9 @@ class Scene:
 
     config: Json = None
     """The plain parts of the config: configurable, tags, metadata."""
+    spot: Json = None
+    """The namespace and the step of the call. Where the config has null, one of them belongs:
+    the rest is then the same for every call, and is sent once."""
     context: Json = None
     state: Json = None
     """The graph's state; only for a tool that asks for its runtime."""
@@ -66,6 +69,36 @@ class Scene:
         return cls(**known)
 
 
+STEP = "langgraph_step"
+
+
+def part_config(config: JsonObject) -> tuple[JsonObject, Json]:
+    """Part a config from what changes with every call: its namespace and its step."""
+    told = cast("JsonObject", config.get("configurable") or {})
+    metadata = cast("JsonObject", config.get("metadata") or {})
+    place, step = told.get(NAMESPACE), metadata.get(STEP)
+    if not isinstance(place, str) or not isinstance(step, int):
+        return config, None
+    parts = dict(config)
+    parts["configurable"] = {k: None if v == place else v for k, v in told.items()}
+    parts["metadata"] = {k: None if k == STEP or v == place else v for k, v in metadata.items()}
+    return parts, [place, step]
+
+
+def join_config(config: Json, spot: Json) -> Json:
+    """Put back what `part_config` took out."""
+    if not isinstance(config, dict) or not isinstance(spot, list):
+        return config
+    place, step = spot
+    whole = dict(config)
+    for name in ("configurable", "metadata"):
+        if isinstance(held := whole.get(name), dict):
+            whole[name] = {
+                k: (step if k == STEP else place) if v is None else v for k, v in held.items()
+            }
+    return whole
+
+
 @dataclass(frozen=True, kw_only=True)
 class Outcome:
     """What a call brought back: its result, or a question; and what it streamed."""
@@ -75,12 +108,22 @@ class Outcome:
     """What it wrote to LangGraph's stream writer, encoded."""
     question: JsonObject | None = None
     """Set if it stopped at `interrupt()`: its `value`, encoded, and its `schema`."""
+    call: JsonObject | None = None
+    """What was called, for those who read the history: a quick attempt's input is not in it."""
+    large: int | None = None
+    """Set if the result of a quick attempt is left out: the bytes that it takes."""
 
     def to_json(self) -> Json:
         """Write the outcome as JSON; a bare result is written as it is."""
-        if not self.chunks and self.question is None:
+        if not self.chunks and self.question is None and self.call is None:
             return self.value
-        data: JsonObject = {_TAG: _OUTCOME, "value": self.value, "chunks": list(self.chunks)}
+        data: JsonObject = {_TAG: _OUTCOME, "value": self.value}
+        if self.chunks or self.call is None:
+            data["chunks"] = list(self.chunks)
+        if self.call is not None:
+            data["call"] = self.call
+        if self.large is not None:
+            data["large"] = self.large
         if self.question is not None:
             data["question"] = self.question
         return data
@@ -93,9 +136,11 @@ class Outcome:
         data = cast("Mapping[str, Json]", raw)
         if data.get(_TAG) != _OUTCOME:
             return cls(value=dict(data))
-        question = data.get("question")
+        question, call, large = data.get("question"), data.get("call"), data.get("large")
         return cls(
             value=data.get("value"),
             chunks=tuple(cast("list[Json]", data.get("chunks") or [])),
             question=None if question is None else as_object(question, what="a question"),
+            call=None if call is None else as_object(call, what="a call"),
+            large=large if isinstance(large, int) else None,
         )

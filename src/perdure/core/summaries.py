@@ -20,6 +20,11 @@ def tool_summary(tool: str, args: Mapping[str, Json]) -> str:
     return shorten(f"tool: {tool}({inner})", LIMIT)
 
 
+def retry_summary(call: str) -> str:
+    """Describe the timer before the next attempt of a call."""
+    return shorten(f"before the next attempt: {call}", LIMIT)
+
+
 def deadline_summary(title: str) -> str:
     """Describe the timer that ends the wait for a person."""
     return shorten(f"approval deadline: {title}", LIMIT)

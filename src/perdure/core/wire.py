@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal, cast
 
+from perdure.core.ahead import DURABILITIES, Durability
 from perdure.core.frames import Live
 from perdure.core.jsons import Json, JsonObject, Raw, as_object, shorten
 from perdure.core.options import KEEP, Override, override_from
@@ -63,6 +64,12 @@ class RunInput:
     nested: int = 0
     """How many agents called one another down to this one; 0 means that none did. A nested run
     tells its parent what it asks, and returns its totals with its output."""
+    refer: bool = False
+    """The result may refer to what the history holds (`perdure.core.pieces`): who started the
+    run reads that too. Perdure's client does."""
+    durability: Durability = "sync"
+    """`sync` records every call before the next begins; `async` lets an activity run ahead;
+    `exit` too, for a run that may as well begin again."""
     chunks: bool = False
     """A model that is streamed inside the graph gives the provider's own chunks; they are
     recorded, so this is for comparing with plain LangGraph, not for showing tokens."""
@@ -142,7 +149,9 @@ def run_input(raw: Raw) -> RunInput:
         seed=data.get("seed"),
         parent=_word(data, "parent"),
         nested=_depth(data),
+        refer=data.get("refer") is True,
         chunks=data.get("chunks") is True,
+        durability=_choice(data, "durability", DURABILITIES),
     )
 
 
@@ -160,6 +169,8 @@ _PLAIN_PARTS: tuple[tuple[str, Raw], ...] = (
     ("seed", None),
     ("parent", None),
     ("nested", 0),
+    ("refer", False),
+    ("durability", "sync"),
     ("chunks", False),
 )
 
@@ -203,13 +214,18 @@ def _part(data: Mapping[str, Json], name: str, *, within: str = "") -> JsonObjec
 
 
 def _overrides(options: Mapping[str, Json], name: str) -> dict[str, Override]:
-    return {n: override_from(v) for n, v in _part(options, name, within="options.").items()}
+    given = _part(options, name, within="options.")
+    return {n: override_from(v, tool=name == "tools") for n, v in given.items()}
 
 
 def _need(data: Mapping[str, Json], name: str, *, what: str) -> Json:
     if name not in data:
         raise BadInput(f"{what} lacks {name!r}")
     return data[name]
+
+
+_ATTEMPT = 600.0
+"""Seconds that an attempt may take where the call says nothing."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -233,9 +249,11 @@ class ModelCall:
         data: JsonObject = {
             "model": self.model,
             "messages": self.messages,
-            "options": self.options,
-            "attempt_timeout": self.attempt_timeout,
         }
+        if self.options != {}:
+            data["options"] = self.options
+        if self.attempt_timeout != _ATTEMPT:
+            data["attempt_timeout"] = self.attempt_timeout
         if self.live is not None:
             data["live"] = self.live.to_json()
         if self.chunks:
@@ -251,13 +269,13 @@ class ModelCall:
         """
         what = "a model call"
         data = as_object(raw, what=what)
-        limit = data.get("attempt_timeout", 600.0)
+        limit = data.get("attempt_timeout", _ATTEMPT)
         if isinstance(limit, bool) or not isinstance(limit, int | float):
             raise BadInput(f"attempt_timeout={limit!r} of {what}: must be seconds")
         return cls(
             model=str(_need(data, "model", what=what)),
             messages=_need(data, "messages", what=what),
-            options=data.get("options"),
+            options=data.get("options", {}),
             attempt_timeout=float(limit),
             live=Live.from_json(data.get("live")),
             chunks=data.get("chunks") is True,
@@ -277,18 +295,23 @@ class ModelReply:
     servers: Mapping[str, ServerTool] = field(default_factory=dict[str, ServerTool])
     """Of the called tools, those that MCP servers have, as this worker's graphs know them.
     Recorded, since another worker's graphs may have been built when a server listed others."""
+    quick: tuple[str, ...] = ()
+    """Of the called tools, those that are quick as this worker knows them. Recorded, so that
+    a run whose code changes meanwhile makes the same calls in the same way."""
 
     def to_json(self) -> JsonObject:
         """Write the reply as JSON."""
         data: JsonObject = {"message": self.message}
         if self.faults:
             data["faults"] = list(self.faults)
-        if self.usage:
+        if self.usage and dict(self.usage) != usage_of(self.message):
             data["usage"] = dict(self.usage)
         if self.chunks:
             data["chunks"] = list(self.chunks)
         if self.servers:
             data["mcp"] = {name: tool.to_json() for name, tool in self.servers.items()}
+        if self.quick:
+            data["quick"] = list(self.quick)
         return data
 
     @classmethod
@@ -307,10 +330,17 @@ class ModelReply:
         return cls(
             message=_need(data, "message", what=what),
             faults=tuple(as_object(f, what="a fault") for f in faults),
-            usage=_part(data, "usage"),
+            usage=_part(data, "usage") or usage_of(data.get("message")),
             chunks=tuple(chunks) if isinstance(chunks, list) else (),
             servers={n: ServerTool.from_json(one) for n, one in _part(data, "mcp").items()},
+            quick=_words(data, "quick"),
         )
+
+
+def usage_of(message: Json) -> JsonObject:
+    """Return the tokens that a message says it took."""
+    found = message.get("usage_metadata") if isinstance(message, dict) else None
+    return found if isinstance(found, dict) else {}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -329,6 +359,8 @@ class ToolCall:
     """Tell what the tool writes to its stream as it comes."""
     server: ServerTool | None = None
     """The MCP server that has the tool; None for a tool of the app."""
+    tried: str | None = None
+    """The id of a quick attempt that was made before and brought no result."""
 
     def to_json(self) -> JsonObject:
         """Write the call as JSON."""
@@ -343,6 +375,8 @@ class ToolCall:
             data["scene"] = self.scene
         if self.live is not None:
             data["live"] = self.live.to_json()
+        if self.tried is not None:
+            data["tried"] = self.tried
         return data
 
     @classmethod
@@ -363,6 +397,7 @@ class ToolCall:
             scene=None if data.get("scene") is None else as_object(data["scene"], what="a scene"),
             live=Live.from_json(data.get("live")),
             server=None if data.get("mcp") is None else ServerTool.from_json(data["mcp"]),
+            tried=_word(data, "tried"),
         )
 
 

@@ -7,16 +7,17 @@ needed, other than in `perdure dev`, where only this machine reaches it.
 
 import asyncio
 import hmac
+import socket
 from collections.abc import AsyncGenerator, Awaitable, Callable, Generator, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from datetime import timedelta
-from json import dumps
-from typing import TypeAlias
+from json import dumps, loads
+from typing import TypeAlias, cast
 from urllib.parse import urlsplit
 
 import uvicorn
-from google.protobuf.json_format import MessageToJson, Parse, ParseError
+from google.protobuf.json_format import MessageToJson, ParseDict, ParseError
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
@@ -29,6 +30,7 @@ from temporalio.converter import (
 )
 
 from perdure.client.poll import until
+from perdure.core.jsons import Raw
 from perdure.core.names import BLOB_ENCODING, BLOB_SIZE
 from perdure.errors import BadOption, PerdureError, PortTaken, Unavailable
 
@@ -82,11 +84,11 @@ class Endpoint:
         if request.method == "OPTIONS":
             return self._crossing(request, Response(status_code=204))
         try:
-            sent = Parse(await _body(request), Payloads(), ignore_unknown_fields=True)
+            sent = _parse(await _body(request))
             codec = self._codec_of(request)
             answer = Payloads(payloads=[await change(codec, p) for p in sent.payloads])
             response = Response(MessageToJson(answer, indent=None), media_type="application/json")
-        except (ParseError, UnicodeDecodeError) as error:
+        except (ParseError, ValueError, RecursionError) as error:
             response = _error(400, "bad_request", f"the body is no list of payloads: {error}")
         except PerdureError as error:
             response = _error(413 if error.code == "bad_option" else 503, error.code, str(error))
@@ -144,13 +146,10 @@ async def serving(endpoint: Endpoint, *, host: str, port: int) -> AsyncGenerator
     config = uvicorn.Config(
         endpoint.app(), host=host, port=port, log_level="error", lifespan="off", access_log=False
     )
-    try:
-        socket = config.bind_socket()
-    except (OSError, SystemExit) as error:
-        raise PortTaken(f"port {port} of {host} cannot be used: choose another one") from error
+    listening = _bind(host, port)
     server = _Server(config)
-    number = int(socket.getsockname()[1])
-    task = asyncio.create_task(server.serve(sockets=[socket]))
+    number = int(listening.getsockname()[1])
+    task = asyncio.create_task(server.serve(sockets=[listening]))
     try:
         if not await until(server.is_up, within=START_WITHIN):
             raise Unavailable(f"the codec endpoint did not start within {START_WITHIN}")
@@ -158,7 +157,20 @@ async def serving(endpoint: Endpoint, *, host: str, port: int) -> AsyncGenerator
     finally:
         server.should_exit = True
         await task
-        socket.close()
+        listening.close()
+
+
+def _bind(host: str, port: int) -> socket.socket:
+    made = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET)
+    try:
+        made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        made.bind((host, port))
+    except OSError as error:
+        made.close()
+        raise PortTaken(
+            f"port {port} of {host} cannot be used ({error.strerror}): choose another one"
+        ) from error
+    return made
 
 
 class _Server(uvicorn.Server):
@@ -195,6 +207,13 @@ async def _body(request: Request) -> str:
         if len(read) > LONGEST_BODY:
             raise BadOption(f"a body of more than {LONGEST_BODY:,} bytes")
     return read.decode()
+
+
+def _parse(text: str) -> Payloads:
+    data = loads(text)
+    if not isinstance(data, dict):
+        raise ParseError("it is no object")
+    return ParseDict(cast("Raw", data), Payloads(), ignore_unknown_fields=True)
 
 
 def _note(text: str) -> Payload:

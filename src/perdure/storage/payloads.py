@@ -18,7 +18,6 @@ from temporalio.converter import (
     ActivitySerializationContext,
     DataConverter,
     DefaultFailureConverter,
-    DefaultFailureConverterWithEncodedAttributes,
     PayloadCodec,
     SerializationContext,
     WithSerializationContext,
@@ -30,9 +29,17 @@ from perdure.core.keyrings import Key, Whose, digest_name
 from perdure.core.offloading import Payloads
 from perdure.core.ports import BlobStore
 from perdure.core.wire import PAYLOAD_LIMIT
-from perdure.errors import BadOption, BlobBroken, BlobMissing, Undecryptable
+from perdure.errors import (
+    BadOption,
+    BlobBroken,
+    BlobMissing,
+    PerdureError,
+    StorageUnavailable,
+    Undecryptable,
+)
 from perdure.storage import sealing
 from perdure.storage.blobs import open_blobs
+from perdure.storage.failures import HiddenFailures
 from perdure.storage.shelf import Shelf
 
 ENCRYPTED, BLOB = b"perdure/aes-gcm", b"perdure/blob"
@@ -246,8 +253,8 @@ class Carrier(PayloadCodec, WithSerializationContext):
             )
         try:
             data = await self._vault.store().get(name)
-        except BlobMissing as error:
-            raise BlobMissing(self._explain(error, name)) from error
+        except (BlobMissing, StorageUnavailable) as error:
+            raise type(error)(self._explain(error, name)) from error
         what = f"blob {name}"
         if key is not None:
             return await _heavy(len(data), lambda: sealing.decrypt(key, data, metadata, what=what))
@@ -255,8 +262,9 @@ class Carrier(PayloadCodec, WithSerializationContext):
             raise BlobBroken(f"{what} holds other bytes than were put: restore it from a copy")
         return data
 
-    def _explain(self, error: BlobMissing, name: str) -> str:
-        if not self.payloads.local:
+    def _explain(self, error: PerdureError, name: str) -> str:
+        there = LOCAL_FOLDER.is_dir() and not isinstance(error, BlobMissing)
+        if there or not self.payloads.local:
             return str(error)
         return (
             f"blob {name} is not in {str(LOCAL_FOLDER.absolute())!r}, the default folder of "
@@ -313,7 +321,7 @@ def compose(
         payloads = replace(payloads, threshold=PAYLOAD_LIMIT)
     failures = base.failure_converter_class
     if payloads.encrypts and failures is DefaultFailureConverter:
-        failures = DefaultFailureConverterWithEncodedAttributes
+        failures = HiddenFailures
     codec = Carrier(payloads, inner=held, upload=upload, asked=asked)
     return replace(base, payload_codec=codec, failure_converter_class=failures)
 

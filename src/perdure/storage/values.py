@@ -9,10 +9,12 @@ import builtins
 import json
 import math
 from collections.abc import Callable, Iterable, Mapping
+from contextvars import ContextVar
 from dataclasses import fields, is_dataclass
 from datetime import date, datetime, time, timedelta
 from decimal import Decimal
 from enum import Enum
+from functools import cache
 from pathlib import PurePath
 from typing import cast
 from uuid import UUID
@@ -41,6 +43,8 @@ from langgraph.types import Command, Interrupt, Overwrite, Send
 from pydantic import BaseModel, RootModel
 
 from perdure.core.jsons import Json, JsonObject, Raw, shorten
+from perdure.core.pieces import Held
+from perdure.core.ports import Memo
 from perdure.core.wire import PAYLOAD_LIMIT
 from perdure.errors import Unserializable
 from perdure.storage.kinds import TAG, has_wide_dict, read_kind, write_kind
@@ -64,6 +68,9 @@ MESSAGES: Mapping[str, type[BaseMessage]] = {
 }
 
 
+_MEMO: ContextVar[Memo | None] = ContextVar("perdure_memo", default=None)
+
+
 class ValueCodec:
     """The codec of a worker. `types` are the app's own classes that may be read back."""
 
@@ -78,15 +85,19 @@ class ValueCodec:
         for kind in types:
             self._types.setdefault(type_name(kind), kind)
 
-    def encode(self, value: object, *, what: str) -> Json:
+    def encode(self, value: object, *, what: str, memo: Memo | None = None) -> Json:
         """Write a value as JSON; see `perdure.core.ports.Codec`."""
+        token = _MEMO.set(memo)
         try:
             return self._write(value, what)
         except RecursionError:
             raise Unserializable(f"{what} is nested too deeply, or contains itself") from None
+        finally:
+            _MEMO.reset(token)
 
-    def decode(self, data: Json) -> object:
+    def decode(self, data: Json, *, memo: Memo | None = None) -> object:
         """Read a value back; see `perdure.core.ports.Codec`."""
+        token = _MEMO.set(memo)
         try:
             return self._decode(data)
         except Unserializable:
@@ -96,6 +107,8 @@ class ValueCodec:
         except Exception as error:  # the constructors of messages and of the app's own types
             text = f"{type(error).__name__}: {shorten(str(error), 300)}"
             raise Unserializable(f"a value that came in cannot be read: {text}") from error
+        finally:
+            _MEMO.reset(token)
 
     largest: int = PAYLOAD_LIMIT
     """Bytes of one value that can be carried to another process."""
@@ -170,10 +183,16 @@ class ValueCodec:
     def _write_message(self, message: BaseMessage, path: str) -> Json:
         if MESSAGES.get(message.type) is None:
             raise _refuse(message, path)
+        memo = _MEMO.get()
+        if memo is None:
+            return self._message(message, path)
+        return memo.find(message) or memo.keep(message, self._message(message, path))
+
+    def _message(self, message: BaseMessage, path: str) -> JsonObject:
         data: JsonObject = {TAG: message.type}
-        for name, info in type(message).model_fields.items():
+        for name, default in _fields(type(message)):
             item = cast("object", getattr(message, name))
-            if name == "type" or (item == info.get_default(call_default_factory=True)):
+            if item == default:
                 continue
             data[name] = self._write(item, f"{path}.{name}")
         data.update(self._object(message.model_extra or {}, path))
@@ -221,12 +240,24 @@ class ValueCodec:
 
     def _read(self, tag: str, data: JsonObject) -> object:
         if (message := MESSAGES.get(tag)) is not None:
-            return message(**self._parts(data))
+            return self._read_message(message, data)
         if tag in ("object", "enum", "exception"):
             return self._read_typed(data)
         if (make := _OBJECTS.get(tag)) is not None:
             return make(**self._parts(data))
         return self._read_plain(tag, data)
+
+    def _read_message(self, kind: type[BaseMessage], data: JsonObject) -> BaseMessage:
+        memo = _MEMO.get()
+        if memo is not None:
+            made = kind(**self._parts(data))
+            memo.made(made, data)
+            return made
+        if not isinstance(data, Held):
+            return kind(**self._parts(data))
+        if data.piece.made is None:
+            data.piece.made = kind(**self._parts(data))
+        return copy_message(cast("BaseMessage", data.piece.made), id=data.entry[1])
 
     def _read_plain(self, tag: str, data: JsonObject) -> object:
         body = data.get("v")
@@ -263,6 +294,34 @@ class ValueCodec:
             # By field name, as it was written: an alias is for the outside.
             return known.model_validate(inner, by_alias=False, by_name=True)
         return known(**cast("dict[str, Raw]", inner))
+
+
+def copy_message(message: BaseMessage, *, id: str | None) -> BaseMessage:
+    """Copy a message, with another id; who gets the copy may change it."""
+    made = type(message).__new__(type(message))
+    parts = {name: _thaw(value) for name, value in vars(message).items()}
+    object.__setattr__(made, "__dict__", {**parts, "id": id})
+    object.__setattr__(made, "__pydantic_fields_set__", set(message.model_fields_set))
+    extra = message.__pydantic_extra__
+    object.__setattr__(made, "__pydantic_extra__", None if extra is None else _thaw(extra))
+    object.__setattr__(made, "__pydantic_private__", None)
+    return made
+
+
+def _thaw(value: Raw) -> Raw:
+    if type(value) is dict:
+        return {key: _thaw(item) for key, item in cast("dict[Raw, Raw]", value).items()}
+    return [_thaw(item) for item in cast("list[Raw]", value)] if type(value) is list else value
+
+
+@cache
+def _fields(kind: type[BaseMessage]) -> tuple[tuple[str, object], ...]:
+    """List the fields of a class of messages with their defaults; asking pydantic is slow."""
+    return tuple(
+        (name, info.get_default(call_default_factory=True))
+        for name, info in kind.model_fields.items()
+        if name != "type"
+    )
 
 
 def type_name(kind: type) -> str:

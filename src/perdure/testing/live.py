@@ -4,6 +4,7 @@ from collections.abc import Iterable
 from itertools import count
 
 from perdure.core.jsons import Json, JsonObject
+from perdure.core.ports import Memo
 from perdure.errors import Unserializable
 from perdure.storage.values import TAG, ValueCodec
 
@@ -22,10 +23,10 @@ class LiveCodec(ValueCodec):
         self._objects: dict[str, object] = {}
         self._numbers = count()
 
-    def encode(self, value: object, *, what: str) -> Json:
+    def encode(self, value: object, *, what: str, memo: Memo | None = None) -> Json:
         """Write a value; what contains itself becomes a reference as a whole."""
         try:
-            return super().encode(value, what=what)
+            return super().encode(value, what=what, memo=memo)
         except Unserializable:
             return self._keep(value)
 

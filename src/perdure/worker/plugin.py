@@ -24,9 +24,11 @@ from perdure.activity.mcptools import ToolServers
 from perdure.activity.memory import MemoryActivities
 from perdure.activity.nodes import NodeActivities
 from perdure.activity.pacing import Pacer
+from perdure.activity.resolver import Resolver
 from perdure.activity.threads import ThreadActivities
 from perdure.core.frames import StreamSink
 from perdure.core.ports import Notify
+from perdure.core.shelf import Shelf
 from perdure.errors import BadOption, PerdureError
 from perdure.worker import guard as guards
 from perdure.worker.affinity import AffinityExecutor, prove_bridge, workflow_threads
@@ -103,6 +105,7 @@ class Plugin(SimplePlugin):
         if sink is not None:
             agents.sink = sink
         servers = self._servers = ToolServers(declared=agents.declared, codec=agents.codec)
+        resolver = Resolver(shelf=Shelf(seal=agents.seal))
         activities = Activities(
             declared=agents.declared,
             codec=agents.codec,
@@ -111,14 +114,18 @@ class Plugin(SimplePlugin):
             sink=agents.sink,
             memory=agents.places.store,
             servers=servers.tool,
+            resolver=resolver,
         )
         memory = MemoryActivities(store=agents.places.store, codec=agents.codec)
-        threads = ThreadActivities(threads=agents.places.threads, codec=agents.codec)
+        threads = ThreadActivities(
+            threads=agents.places.threads, codec=agents.codec, resolver=resolver
+        )
         nodes = NodeActivities(
             graph=agents.graph,
             declared=agents.declared,
             codec=agents.codec,
             store=lambda: store_of(agents),
+            resolver=resolver,
         )
         super().__init__(
             "perdure.Plugin",

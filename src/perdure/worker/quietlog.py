@@ -3,6 +3,8 @@
 import logging
 import traceback
 
+from perdure.storage.failures import OURS
+
 LOGGERS = (
     "temporalio.activity",
     "temporalio.workflow",
@@ -43,7 +45,8 @@ def describe(error: BaseException) -> str:
     now: BaseException | None = error
     while now is not None and id(now) not in seen:
         seen.add(id(now))
-        parts += [f"{type(now).__name__} (its text is encrypted in the history)\n"]
+        told = str(now) if isinstance(now, OURS) else "(its text is encrypted in the history)"
+        parts += [f"{type(now).__name__}: {told}\n"]
         parts += traceback.format_tb(now.__traceback__)
         now = now.__cause__ or now.__context__
     return "".join(parts).rstrip()

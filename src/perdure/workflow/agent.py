@@ -11,6 +11,7 @@ from temporalio.exceptions import ApplicationError, is_cancelled_exception
 from perdure.core.causes import as_cause, words
 from perdure.core.jsons import Json, JsonObject, Raw, shorten
 from perdure.core.names import AGENT_WORKFLOW
+from perdure.core.pieces import RESULT, TAG
 from perdure.core.wire import Status, run_input
 from perdure.errors import BadInput, PerdureError
 from perdure.workflow.current import Run, need_run
@@ -19,6 +20,9 @@ from perdure.workflow.graphs import run_graph
 from perdure.workflow.packing import fit
 from perdure.workflow.subagents import report_to_parent
 from perdure.workflow.totals import totals_of
+
+SMALL = 4096
+"""Bytes up to which a result never refers to the history."""
 
 
 @workflow.defn(name=AGENT_WORKFLOW, sandboxed=False)
@@ -66,13 +70,16 @@ class AgentWorkflow:
         run.start = run_input(start)
         report_to_parent(run)
         self._view.begin()
-        payload = run.host.codec.decode(run.start.input)
+        payload = run.codec.decode(run.start.input)
         check_input(run, payload)
         output = await run_graph(run.start.agent, payload)
-        data: Json = run.host.codec.encode(output, what="the result of the run")
+        data: Json = run.codec.encode(output, what="the result of the run")
         if run.start.nested:
             told: JsonObject = {"output": data, "totals": totals_of(run)}
             data = told
+        elif run.start.refer and run.codec.size(data) > SMALL:
+            sending = run.codec.shrink({"v": data}, parts=("v",))
+            data = {TAG: RESULT, "v": sending.data["v"]}
         fit(run.host.codec, data, what="the result of the run")
         return data
 

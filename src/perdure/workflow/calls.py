@@ -46,6 +46,7 @@ from perdure.errors import (
     ToolFailed,
     UsageError,
 )
+from perdure.workflow.ahead import lead_model, lead_tool
 from perdure.workflow.current import Run
 from perdure.workflow.injection import injected_into, separate
 from perdure.workflow.interrupting import answered, configurable
@@ -53,12 +54,16 @@ from perdure.workflow.outlet import live_of
 from perdure.workflow.packing import (
     pack_model_call,
     pack_tool_call,
+    sent,
     unpack_chunks,
     unpack_model_reply,
     with_parsed,
 )
+from perdure.workflow.quick import Missed, pause, try_quick
 from perdure.workflow.raising import original
 
+PARTS, WIDE_PARTS = ("messages", "args", "scene"), ("options", "config")
+"""What of a call is written by reference."""
 _SHUTDOWN = "WorkerShutdown"
 """What Temporal's SDK calls an attempt that ended because its worker was stopped."""
 
@@ -87,7 +92,7 @@ async def call_model(
     faults: tuple[JsonObject, ...] = ()
     for repair in range(limits.repairs + 1):
         packed = pack_model_call(
-            run.host.codec,
+            run.codec,
             model=name,
             messages=conversation,
             options=options,
@@ -96,24 +101,33 @@ async def call_model(
             chunks=chunks is not None,
         )
         try:
-            raw = await _execute(
-                MODEL_ACTIVITY, packed, limits, summary=model_summary(name, turn, repair)
-            )
+            raw = await lead_model(run, name, packed) if repair == 0 else None
+            if raw is None:
+                raw = await _execute(
+                    run,
+                    MODEL_ACTIVITY,
+                    packed,
+                    limits,
+                    what=f"the call of model {name!r}",
+                    summary=model_summary(name, turn, repair),
+                )
         except ActivityError as error:
             if is_cancelled_exception(error):
                 raise
             failed = _kind(error, ModelFailed)
             raise_as_raised(run, failed(_explain(f"model {name!r}", error, limits)), error)
-        message, reply = unpack_model_reply(run.host.codec, raw)
+        message, reply = unpack_model_reply(run.codec, raw)
         run.add_usage(reply.usage)
         run.tool_lists.called.update(reply.servers)
+        run.quick.note(((c["id"] or "", c["name"]) for c in message.tool_calls), reply.quick)
+        run.quick.answered()
         faults = reply.faults
         left = limits.repairs == 0 and all(f.get("kind") in FOR_THE_GRAPH for f in faults)
         if not faults or left:
             if live is not None and message.id:
                 run.outlet.calls[message.id] = live.call
             if chunks is not None:
-                chunks += unpack_chunks(run.host.codec, reply)
+                chunks += unpack_chunks(run.codec, reply)
             return with_parsed(message, options)
         conversation = [*conversation, *_tell(message, faults)]
     told = "; ".join(str(fault.get("text")) for fault in faults)
@@ -140,7 +154,7 @@ async def call_tool(
         ToolFailed: The tool failed for good; inside a graph also of the class that it raised.
         EffectUnknown: An effect that may not be repeated was cut off in the middle.
     """
-    codec, subject = run.host.codec, f"tool {declared.name!r}"
+    codec, subject = run.codec, f"tool {declared.name!r}"
     plain, scene = separate(codec, args, tool, what=subject)
     same = call_id or digest_of(codec.encode(plain, what=f"arguments of {subject}"))
     turn = run.pauses.enter((declared.name, same))
@@ -181,7 +195,7 @@ async def _call_once(
     wanted = "custom" in run.start.stream and scene is not None
     live = run.outlet.live_tool(configurable()) if wanted else None
     packed = pack_tool_call(
-        run.host.codec,
+        run.codec,
         tool=name,
         args=args,
         call_id=call_id,
@@ -192,9 +206,11 @@ async def _call_once(
     )
     if declared.effect and (done := run.ledger.take(name, packed["args"])) is not None:
         return Outcome(value=Outcome.from_json(done.result).value)
+    if (brought := lead_tool(run, name, packed)) is not None:
+        return Outcome.from_json(brought)
     try:
-        raw = await _execute(
-            TOOL_ACTIVITY, packed, limits, summary=summary, once=once, effect=declared.effect
+        raw = await _run_tool(
+            run, declared, packed, limits, call_id=call_id, once=once, summary=summary
         )
     except ActivityError as error:
         text = _explain(f"tool {name!r}", error, limits)
@@ -209,11 +225,46 @@ async def _call_once(
     if key is not None and outcome.question is None:
         run.ledger.add(tool=name, args=packed["args"], key=key, result=raw, at=run.saver.newest)
     for chunk in outcome.chunks if RUNTIME in configurable() else ():
-        part = run.host.codec.decode(chunk)
+        part = run.codec.decode(chunk)
         if live is not None:
             run.outlet.note_written(part, live)
         get_stream_writer()(part)
     return outcome
+
+
+async def _run_tool(
+    run: Run,
+    declared: Declaration,
+    packed: JsonObject,
+    limits: CallOptions,
+    *,
+    call_id: str | None,
+    once: bool,
+    summary: str,
+) -> Raw:
+    """Try a quick tool within the run's own step; what that does not bring is an activity."""
+    effect, name = declared.effect, declared.name
+    # A second attempt of a local activity could not tell readers to drop what the first one said.
+    plain = not effect and "live" not in packed
+    allowed = plain and run.start.tool_override(name).quick is not False
+    if allowed and run.quick.takes(declared, limits, call_id):
+        first = await try_quick(run.quick, run.codec, packed, limits, name=name, summary=summary)
+        if not isinstance(first, Missed):
+            return first
+        await pause(first, summary)
+        packed, limits = {**packed, "tried": first.tried}, first.limits
+    raw = await _execute(
+        run,
+        TOOL_ACTIVITY,
+        packed,
+        limits,
+        what=f"the call of tool {name!r}",
+        summary=summary,
+        once=once,
+        effect=effect,
+    )
+    run.quick.answered()
+    return raw
 
 
 def _shown(args: Raw, tool: BaseTool | None) -> Mapping[str, Json]:
@@ -234,17 +285,19 @@ def raise_as_raised(run: Run, failed: PerdureError, error: ActivityError) -> NoR
     failed.__cause__ = error
     details = error.cause.details if isinstance(error.cause, ApplicationError) else ()
     if isinstance(failed, CallFailed) and len(details) > 1 and SCRATCHPAD in configurable():
-        made = original(run.host.codec, details[1], failed)
+        made = original(run.codec, details[1], failed)
         if made is not failed:
             raise made from failed
     raise failed from error
 
 
 async def _execute(
+    run: Run,
     activity: str,
     packed: JsonObject,
     limits: CallOptions,
     *,
+    what: str,
     summary: str,
     once: bool = False,
     effect: bool = False,
@@ -252,16 +305,17 @@ async def _execute(
     wait = ActivityCancellationType.WAIT_CANCELLATION_COMPLETED
     task = asyncio.current_task()
     asked = task.cancelling() if task is not None else 0
-    result: Raw = await workflow.execute_activity(
-        activity,
-        packed,
-        start_to_close_timeout=limits.timeout,
-        heartbeat_timeout=limits.heartbeat,
-        retry_policy=retry_policy(limits.retry, once=once),
-        # An effect is told to stop and its outcome is awaited; what only reads is left.
-        cancellation_type=wait if effect else ActivityCancellationType.TRY_CANCEL,
-        summary=summary,
-    )
+    with sent(run, packed, parts=PARTS, wide=WIDE_PARTS, what=what) as data:
+        result: Raw = await workflow.execute_activity(
+            activity,
+            data,
+            start_to_close_timeout=limits.timeout,
+            heartbeat_timeout=limits.heartbeat,
+            retry_policy=retry_policy(limits.retry, once=once),
+            # An effect is told to stop and its outcome is awaited; what only reads is left.
+            cancellation_type=wait if effect else ActivityCancellationType.TRY_CANCEL,
+            summary=summary,
+        )
     if task is not None and task.cancelling() > asked:
         # The effect came to its end, which swallowed the cancel; nothing more may begin.
         raise asyncio.CancelledError

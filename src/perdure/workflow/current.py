@@ -14,12 +14,15 @@ from perdure.core.ports import Host
 from perdure.core.wire import RunInput
 from perdure.errors import Incompatible, NotInRun
 from perdure.workflow import bridge
+from perdure.workflow.chain import Chain
 from perdure.workflow.desk import Desk
 from perdure.workflow.family import Family
 from perdure.workflow.interrupting import Pauses
+from perdure.workflow.lead import Lead
 from perdure.workflow.ledger import Ledger
 from perdure.workflow.ordering import in_order
 from perdure.workflow.outlet import Outlet
+from perdure.workflow.quick import Quick
 from perdure.workflow.runcache import Results, RunCache
 from perdure.workflow.saver import Saver
 from perdure.workflow.taming import Tamed, tame
@@ -33,6 +36,8 @@ class Run:
     """The state of one run in the workflow; lost with it and rebuilt by replay."""
 
     host: Host
+    codec: Chain = field(init=False)
+    """The worker's codec, which knows what this run's history holds."""
     start: RunInput = field(default_factory=lambda: RunInput(agent=""))
     desk: Desk = field(default_factory=Desk)
     saver: Saver = field(default_factory=Saver)
@@ -45,8 +50,12 @@ class Run:
     cache: RunCache = field(default_factory=RunCache)
     results: Results = field(default_factory=Results)
     family: Family = field(default_factory=Family)
+    lead: Lead = field(default_factory=Lead)
+    home: str = ""
+    """The agent whose graph runs; empty for a graph that has no name."""
     pauses: Pauses = field(default_factory=Pauses)
     tool_lists: ToolLists = field(default_factory=ToolLists)
+    quick: Quick = field(default_factory=Quick)
     adapt: Callable[[Raw], Mapping[str, Raw]] | None = None
     """Tells which parts of a graph are others in this run; for tests."""
     places: dict[str, bool] = field(default_factory=dict[str, bool])
@@ -55,6 +64,9 @@ class Run:
     """Model calls so far, repairs not counted."""
     tool_calls: int = 0
     tokens: dict[str, int] = field(default_factory=dict[str, int])
+
+    def __post_init__(self) -> None:
+        self.codec = Chain(codec=self.host.codec, seal=self.host.seal)
 
     def next_turn(self) -> int:
         """Count a model call; returns its number, from 1."""

@@ -16,7 +16,7 @@ def write_entries(run: Run, entries: list[Entry], *, what: str) -> list[Json]:
 
 
 def _write(run: Run, entry: Entry, what: str) -> JsonObject:
-    codec = run.host.codec
+    codec = run.codec
     return {
         "namespace": entry.place[1],
         "checkpoint": codec.encode(dict(entry.checkpoint), what=what),
@@ -48,7 +48,7 @@ def read_entries(run: Run, raw: list[Raw]) -> list[Entry]:
 
 
 def _read(run: Run, data: JsonObject) -> Entry:
-    codec = run.host.codec
+    codec = run.codec
     place: Place = ("", str(data["namespace"]))
     parent = data.get("parent")
     return Entry(

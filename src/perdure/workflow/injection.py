@@ -16,7 +16,7 @@ from langgraph.store.base import BaseStore
 
 from perdure.core.jsons import Json, JsonObject, Raw
 from perdure.core.ports import Codec
-from perdure.core.scenes import RUNTIME, Scene
+from perdure.core.scenes import RUNTIME, Scene, part_config
 from perdure.errors import Unserializable
 from perdure.workflow.reading import read_from
 
@@ -47,7 +47,10 @@ def separate(
         args = plain
     if runtime is None and asked is None and not stores:
         return args, None
-    parts: dict[str, Raw] = {"config": _config_parts(codec, config), "stores": tuple(stores)}
+    parts: dict[str, Raw] = {"stores": tuple(stores)}
+    told = _config_parts(codec, config)
+    if told is not None:
+        parts["config"], parts["spot"] = part_config(told)
     source = runtime if asked is None else asked[1]
     parts["memory"] = bool(stores) or getattr(source, "store", None) is not None
     context = getattr(source, "context", None)

@@ -10,6 +10,7 @@ from temporalio.worker import (
     HandleUpdateInput,
     StartActivityInput,
     StartChildWorkflowInput,
+    StartLocalActivityInput,
     WorkflowInboundInterceptor,
     WorkflowOutboundInterceptor,
 )
@@ -46,6 +47,11 @@ class OrderedOutbound(WorkflowOutboundInterceptor):
         """Schedule an activity."""
         sent = replace(input, args=_all(input.args)) if is_own(input.activity) else input
         return super().start_activity(sent)
+
+    def start_local_activity(self, input: StartLocalActivityInput) -> Raw:
+        """Carry out an activity within the workflow task."""
+        sent = replace(input, args=_all(input.args)) if is_own(input.activity) else input
+        return super().start_local_activity(sent)
 
     async def start_child_workflow(self, input: StartChildWorkflowInput) -> Raw:
         """Start a child."""

@@ -33,12 +33,13 @@ from perdure.core.nodes import (
 from perdure.errors import NodeFailed, PayloadTooLarge, UsageError
 from perdure.workflow.calls import retry_policy
 from perdure.workflow.current import Run
-from perdure.workflow.packing import fit
+from perdure.workflow.packing import sent
 from perdure.workflow.raising import original
 
 _PEEK = "perdure: an answer that is there already"
 _OWN = ("checkpoint_id", "checkpoint_ns", "checkpoint_map")
 _LONGEST_SUMMARY = 180
+_PARTS = ("input", "context", "previous")
 
 
 @dataclass(kw_only=True)
@@ -62,18 +63,18 @@ async def execute(run: Run, work: Work) -> Raw:
     """
     packed = _pack(run, work)
     if (kept := run.results.take(key_of(packed))) is not None:
-        return run.host.codec.decode(kept[0])
+        return run.codec.decode(kept[0])
     answers = _given_answers(work.config)
     writer = _writer(work.config)
     while True:
         call = replace(packed, answers=_encode(run, answers, work) if answers else None)
         reply = NodeReply.from_json(await _activity(run, work, call))
         for chunk in reply.chunks:
-            writer(run.host.codec.decode(chunk))
+            writer(run.codec.decode(chunk))
         if reply.asked is None:
             run.results.add(key_of(packed), reply.result)
-            return run.host.codec.decode(reply.result)
-        asked = cast("list[Raw]", run.host.codec.decode(reply.asked))
+            return run.codec.decode(reply.result)
+        asked = cast("list[Raw]", run.codec.decode(reply.asked))
         answers.append(interrupt(asked[0]))
 
 
@@ -85,7 +86,7 @@ def key_of(call: NodeCall) -> str:
 
 
 def _pack(run: Run, work: Work) -> NodeCall:
-    config, codec, what = work.config, run.host.codec, f"node {work.label!r}"
+    config, codec, what = work.config, run.codec, f"node {work.label!r}"
     runtime = _runtime(config)
     parts = cast("Mapping[str, Raw]", config.get("configurable") or {})
     metadata = cast("Mapping[str, Raw]", config.get("metadata") or {})
@@ -112,7 +113,7 @@ def _pack(run: Run, work: Work) -> NodeCall:
 
 
 def _encode(run: Run, answers: Sequence[Raw], work: Work) -> Json:
-    return run.host.codec.encode(list(answers), what=f"answers to node {work.label!r}")
+    return run.codec.encode(list(answers), what=f"answers to node {work.label!r}")
 
 
 def _runtime(config: RunnableConfig) -> Runtime[Raw] | None:
@@ -144,10 +145,11 @@ def _given_answers(config: RunnableConfig) -> list[Raw]:
 
 
 async def _activity(run: Run, work: Work, call: NodeCall) -> Raw:
-    data = call.to_json()
-    fit(run.host.codec, data, what=f"the input of node {work.label!r}")
+    what = f"the input of node {work.label!r}"
+    run.lead.at = run.saver.newest
     try:
-        return await _scheduled(work, data)
+        with sent(run, call.to_json(), parts=_PARTS, what=what) as data:
+            return await _scheduled(work, data)
     except ActivityError as error:
         if is_cancelled_exception(error) or work.terms.foreign:
             raise
@@ -171,7 +173,7 @@ def _failed(run: Run, work: Work, error: ActivityError) -> Exception:
         return kind(cause.message)
     failed = NodeFailed(cause.message)
     thrown = cause.details[1] if len(cause.details) > 1 else None
-    return original(run.host.codec, thrown, failed)
+    return original(run.codec, thrown, failed)
 
 
 async def _scheduled(work: Work, data: JsonObject) -> Raw:

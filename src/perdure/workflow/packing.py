@@ -3,9 +3,10 @@
 The one module of the workflow side that knows what a call looks like on the wire.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Generator, Mapping, Sequence
+from contextlib import contextmanager
 from json import JSONDecodeError, loads
-from typing import cast
+from typing import Protocol, cast
 
 from langchain_core.messages import AIMessage, AIMessageChunk, BaseMessage
 from langchain_core.utils.function_calling import convert_to_openai_function
@@ -19,6 +20,17 @@ from perdure.core.scenes import Scene
 from perdure.core.toolservers import ServerTool
 from perdure.core.wire import ModelCall, ModelReply, ToolCall
 from perdure.errors import PayloadTooLarge, UsageError
+from perdure.workflow.chain import Chain
+
+
+class Sender(Protocol):
+    """What has a chain: the run."""
+
+    @property
+    def codec(self) -> Chain:
+        """What its history holds."""
+        ...
+
 
 _MADE_UP = "lc_"
 """How the ids begin that LangChain gives to messages without one."""
@@ -38,10 +50,9 @@ def pack_model_call(
 
     Raises:
         Unserializable: A bound option has no JSON form.
-        PayloadTooLarge: More than the server takes.
     """
     what = f"the call of model {model!r}"
-    packed = ModelCall(
+    return ModelCall(
         model=model,
         messages=codec.encode(list(messages), what=f"messages of {what}"),
         options=codec.encode(
@@ -51,8 +62,6 @@ def pack_model_call(
         live=live,
         chunks=chunks,
     ).to_json()
-    fit(codec, packed, what=what)
-    return packed
 
 
 def unpack_model_reply(codec: Codec, raw: Raw) -> tuple[AIMessage, ModelReply]:
@@ -85,9 +94,8 @@ def pack_tool_call(
 
     Raises:
         Unserializable: An argument has no JSON form.
-        PayloadTooLarge: More than the server takes.
     """
-    packed = ToolCall(
+    return ToolCall(
         tool=tool,
         args=codec.encode(args, what=f"arguments of tool {tool!r}"),
         call_id=call_id,
@@ -96,8 +104,6 @@ def pack_tool_call(
         live=live,
         server=server,
     ).to_json()
-    fit(codec, packed, what=f"the call of tool {tool!r}")
-    return packed
 
 
 def fit(codec: Codec, data: Json, *, what: str) -> None:
@@ -112,6 +118,29 @@ def fit(codec: Codec, data: Json, *, what: str) -> None:
             f"{what} takes {size:,} bytes; at most {codec.largest:,} can be carried. "
             "Keep large texts outside of the state and pass a reference"
         )
+
+
+@contextmanager
+def sent(
+    run: Sender,
+    call: JsonObject,
+    *,
+    parts: tuple[str, ...],
+    wide: tuple[str, ...] = (),
+    what: str,
+) -> Generator[JsonObject]:
+    """Write parts of a call by reference, and answer for them until the block is left.
+
+    Raises:
+        PayloadTooLarge: What history does not hold yet is more than the server takes.
+    """
+    sending = run.codec.shrink(call, parts=parts, wide=wide)
+    fit(run.codec, sending.data, what=what)
+    run.codec.begin(sending)
+    try:
+        yield sending.data
+    finally:
+        run.codec.end(sending)
 
 
 def _option(value: Raw) -> Raw:

@@ -28,7 +28,7 @@ async def plant(drive: Drive, input: Raw) -> Raw:
     update = seed.get("update")
     if isinstance(update, Mapping):
         change = cast("Mapping[str, Json]", update)
-        values = run.host.codec.decode(change.get("values"))
+        values = run.codec.decode(change.get("values"))
         await cast("Raw", drive.graph.aupdate_state)(drive.where, values, change.get("as_node"))
     elif seed.get("superseded"):
         # Named, as LangGraph's own replay names it: what was answered after it is asked again.

@@ -20,7 +20,7 @@ from perdure.workflow.calls import retry_policy
 from perdure.workflow.checkpoints import Entry
 from perdure.workflow.current import Run
 from perdure.workflow.entries import read_entries, write_entries
-from perdure.workflow.packing import fit
+from perdure.workflow.packing import sent
 from perdure.workflow.privates import move_clock
 
 TIMEOUT = timedelta(seconds=60)
@@ -115,18 +115,21 @@ async def _save(run: Run, held: Thread) -> None:
         drop: JsonObject = {"after": held.after, "writes": held.touched, "base": held.base}
         request = _request(run, [])
         request["drop"] = drop
-        fit(run.host.codec, request, what=_WHAT)
-        await _execute(SAVE_THREAD_ACTIVITY, request, summary=f"thread {thread}: put back")
+        await _save_part(run, request, summary=f"thread {thread}: put back")
         return
     entries = [entry for entry in run.saver.unsaved(which) if entry.place[0] == thread]
     for part in _parts(run, entries):
         request = _request(run, part)
-        fit(run.host.codec, request, what=_WHAT)
-        await _execute(SAVE_THREAD_ACTIVITY, request, summary=f"thread {thread}: save")
+        await _save_part(run, request, summary=f"thread {thread}: save")
     for entry in entries:
         if entry.checkpoint["id"] <= held.after:
             namespace, own = entry.place[1], entry.checkpoint["id"]
             held.touched.extend([namespace, own, w.task, w.index] for w in entry.writes)
+
+
+async def _save_part(run: Run, request: JsonObject, *, summary: str) -> None:
+    with sent(run, request, parts=("entries", "drop"), what=_WHAT) as data:
+        await _execute(SAVE_THREAD_ACTIVITY, data, summary=summary)
 
 
 def _request(run: Run, entries: list[Json]) -> JsonObject:

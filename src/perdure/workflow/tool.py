@@ -3,7 +3,7 @@
 # pyright: reportPrivateUsage=false
 # `_run` and `_arun` are the hooks that LangChain documents for its subclasses.
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextvars import ContextVar
 from dataclasses import dataclass
 from datetime import timedelta
@@ -60,6 +60,7 @@ def tool(
     retry: Retry | None = None,
     where: Where | None = None,
     max_result: int | None = None,
+    quick: bool = False,
 ) -> BaseTool:
     """Declare a tool; inside a run each of its calls is one recorded activity.
 
@@ -78,9 +79,13 @@ def tool(
     `max_result` is the number of bytes of a result that the model is given at most. It is told
     when there is more, so that it asks for less; nothing is retried.
 
+    `quick=True` says that the tool answers within two seconds, with little, and that calling it
+    twice does no harm. Its first attempt is then one event of the history instead of six; what
+    that does not bring back goes the ordinary way.
+
     Raises:
         NameTaken: Another tool has that name.
-        BadOption: `spec` is no function and no tool, or `where` cannot be.
+        BadOption: `spec` is no function and no tool, or the options exclude one another.
     """
     if not isinstance(spec, BaseTool) and (not callable(spec) or isinstance(spec, type)):
         raise BadOption(f"{shorten(repr(spec), 60)}: a tool is made of a function or a BaseTool")
@@ -97,13 +102,24 @@ def tool(
             f"tool {chosen!r}: an effect runs as an activity; leave out where='workflow'"
         )
     _check_most(chosen, max_result, where)
+    if quick:
+        _check_quick(
+            chosen,
+            {
+                "effect=True": effect,
+                "idempotent=False": not idempotent,
+                "approve=": approve is not None,
+                "where='workflow'": where == "workflow",
+            },
+        )
+        where = "activity"
     at = None if where == "workflow" else declare_server(DECLARED, inner)
     entry = Declaration(
         kind="tool",
         name=chosen,
         identity=_identity(inner),
         build=lambda: inner,
-        override=Override(timeout=timeout, heartbeat=heartbeat, retry=retry),
+        override=Override(timeout=timeout, heartbeat=heartbeat, retry=retry, quick=quick or None),
         effect=effect,
         idempotent=idempotent,
         approve=approve,
@@ -215,6 +231,20 @@ def _check_most(name: str, most: Raw, where: Where | None) -> None:
             f"tool {name!r}: max_result= is for a tool that is an activity; leave out "
             "where='workflow'"
         )
+
+
+def _check_quick(name: str, others: Mapping[str, bool]) -> None:
+    """Refuse what a quick tool cannot be.
+
+    Raises:
+        BadOption: The text names the option.
+    """
+    for option, given in others.items():
+        if given:
+            raise BadOption(
+                f"tool {name!r}: quick=True and {option} exclude one another; a quick tool only "
+                "looks, may be called twice, and asks nobody first. Leave out quick=True"
+            )
 
 
 def _inner(entry: Declaration) -> BaseTool:

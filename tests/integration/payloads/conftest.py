@@ -8,6 +8,12 @@ import pytest_asyncio
 from integration.payloads.lab import Lab
 from perdure.testing import DevServer
 
+_PROMPT = (
+    *("--dynamic-config-value", 'history.defaultWorkflowTaskTimeout="3s"'),
+    *("--dynamic-config-value", 'history.workflowTaskRetryMaxInterval="1s"'),
+)
+"""A workflow task that failed is tried again soon."""
+
 
 @pytest.fixture(autouse=True)
 def _declare_nothing(fresh_declarations: None) -> None:
@@ -16,7 +22,7 @@ def _declare_nothing(fresh_declarations: None) -> None:
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")
 async def server() -> AsyncGenerator[DevServer]:
-    async with DevServer() as server:
+    async with DevServer(extra=_PROMPT) as server:
         yield server
 
 

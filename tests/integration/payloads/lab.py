@@ -114,12 +114,12 @@ def payloads_in(message: Message) -> list[Payload]:
     if isinstance(message, Payload):
         return [message]
     found: list[Payload] = []
-    for field, value in message.ListFields():
-        if field.message_type is None:
+    for part, value in message.ListFields():
+        if part.message_type is None:
             continue
         several = value.values() if hasattr(value, "values") else value
         parts = [value] if isinstance(value, Message) else list(several)
-        found += [p for part in parts if isinstance(part, Message) for p in payloads_in(part)]
+        found += [p for one in parts if isinstance(one, Message) for p in payloads_in(one)]
     return found
 
 

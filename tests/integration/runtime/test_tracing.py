@@ -16,12 +16,15 @@ Spans = list[dict[str, Any]]
 
 
 @pytest_asyncio.fixture(loop_scope="session")
-async def spans(skipping: WorkflowEnvironment, cache: int, tmp_path: Path) -> Spans:
+async def spans(
+    skipping: WorkflowEnvironment, cache: int, tmp_path: Path, request: pytest.FixtureRequest
+) -> Spans:
     """Run an agent in a process of its own: a search between two questions to a model."""
     file = tmp_path / "spans.json"
     process = await asyncio.create_subprocess_exec(
         *(sys.executable, "-m", "integration.runtime.traced"),
         *(skipping.client.service_client.config.target_host, str(cache), str(file)),
+        *(["quick"] if getattr(request, "param", False) else []),
         cwd=Path(__file__).parents[2],
         stdout=asyncio.subprocess.DEVNULL,
     )
@@ -29,6 +32,7 @@ async def spans(skipping: WorkflowEnvironment, cache: int, tmp_path: Path) -> Sp
     return json.loads(file.read_text("utf-8"))
 
 
+@pytest.mark.parametrize("spans", [False, True], ids=["ordinary", "quick"], indirect=True)
 async def test_a_run_is_one_tree_of_spans_each_made_once(spans: Spans) -> None:
     names = Counter(span["name"] for span in spans)
     assert names == {

@@ -31,7 +31,8 @@ def agents() -> perdure.Agents:
         "done", usage_metadata={"input_tokens": 10, "output_tokens": 5, "total_tokens": 15}
     )
     asked = perdure.model(Scripted(say=lines(calls("search", {"q": "x"}), done)), name="m")
-    return sole(create_agent(asked, [perdure.tool(search)]), "searcher")
+    quick = "quick" in sys.argv
+    return sole(create_agent(asked, [perdure.tool(search, quick=quick)]), "searcher")
 
 
 async def main(target: str, cached: int) -> list[dict[str, Any]]:

@@ -121,13 +121,3 @@ def test_what_does_not_fit_is_refused_with_its_size(text):
         PayloadTooLarge, match=r"it takes [12],\d{3},\d{3} bytes; at most 1,900,000"
     ):
         fit(CODEC, text, what="it")
-
-
-def test_a_conversation_that_does_not_fit_is_refused():
-    with pytest.raises(PayloadTooLarge, match="the call of model 'm' takes"):
-        model_call([HumanMessage("x" * PAYLOAD_LIMIT)])
-
-
-def test_arguments_that_do_not_fit_are_refused():
-    with pytest.raises(PayloadTooLarge, match="the call of tool 't' takes"):
-        tool_call({"body": "x" * PAYLOAD_LIMIT})

@@ -1,0 +1,1 @@
+"""What a run costs, with Perdure and with its peers."""

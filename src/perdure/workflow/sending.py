@@ -1,0 +1,202 @@
+"""Write one call by reference to what history holds, and tell what it refers to. Workflow side."""
+
+from collections import OrderedDict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import cast
+
+from perdure.core.digests import canonical, digest, digest_of_text
+from perdure.core.jsons import Json, JsonObject
+from perdure.core.pieces import (
+    CHAIN,
+    LONG,
+    PIECE,
+    REFERENCES,
+    TAG,
+    VERSION,
+    WIDE,
+    Entry,
+    Held,
+    differences,
+    entry_json,
+    flatten,
+    head_of,
+    text_reference,
+    unfold,
+)
+
+PAGE = 1_000_000
+"""Characters of one answer to a worker; Temporal's messages are limited to 4 MiB."""
+_ENTRIES = 10_000
+_TRIED = 4
+"""Lists that a new one is compared with, if it goes on from none."""
+
+
+@dataclass(kw_only=True)
+class Sending:
+    """One call, while it is open."""
+
+    number: int
+    seal: bytes
+    known: set[str]
+    lines: "OrderedDict[str, list[Entry]]"
+    data: JsonObject = field(default_factory=dict[str, Json])
+    """The call as it goes out."""
+    fresh: set[str] = field(default_factory=set[str])
+    """What history holds from now on, since this call brings it."""
+    lists: dict[str, list[Held]] = field(default_factory=dict[str, list[Held]])
+    pieces: dict[str, Json] = field(default_factory=dict[str, Json])
+    """Texts and values that the call refers to."""
+    alone: list[Held] = field(default_factory=list[Held])
+
+    def write(self, call: JsonObject, *, parts: tuple[str, ...], wide: tuple[str, ...]) -> None:
+        """Write the call; sets `data`."""
+        self.data = {
+            name: self._wide(value)
+            if name in wide
+            else self._part(value, wide)
+            if name in parts
+            else value
+            for name, value in call.items()
+        }
+        self.data[REFERENCES] = [VERSION, self.number]
+
+    def find(self, name: str) -> Json:
+        """Return what a digest names in this call; None if it refers to nothing of that name."""
+        if name in self.pieces:
+            return self.pieces[name]
+        for one in self._messages():
+            if one.piece.digest == name:
+                return one.piece.flat
+            if name in one.piece.texts:
+                return one.piece.texts[name]
+        return None
+
+    def _messages(self) -> Iterable[Held]:
+        for held in self.lists.values():
+            yield from held
+        yield from self.alone
+
+    def _part(self, value: Json, wide: tuple[str, ...] = ()) -> Json:
+        if isinstance(value, str):
+            return self._text(value)
+        if isinstance(value, Held):
+            self.alone.append(value)
+            return {TAG: CHAIN, "o": [self._entry(value)], "one": True}
+        if isinstance(value, dict):
+            return {
+                key: self._wide(item) if key in wide else self._part(item)
+                for key, item in value.items()
+            }
+        if isinstance(value, list):
+            if value and all(type(item) is Held for item in value):
+                return self._list(cast("list[Held]", value))
+            return [self._part(item) for item in value]
+        return value
+
+    def _wide(self, value: Json) -> Json:
+        texts: dict[str, str] = {}
+        flat = flatten(value, texts, seal=self.seal)
+        written = canonical(flat)
+        if not texts and len(written) < WIDE:
+            return value
+        name = digest(written, seal=self.seal)
+        self.pieces[name] = flat
+        self.pieces.update(texts)
+        if name in self.known:
+            return {TAG: PIECE, "d": name}
+        self.fresh.add(name)
+        return {TAG: PIECE, "v": unfold(flat, lambda one: self._sent(one, texts))}
+
+    def _text(self, text: str) -> Json:
+        if len(text) < LONG:
+            return text
+        name = digest_of_text(text, seal=self.seal)
+        self.pieces[name] = text
+        if name in self.known or name in self.fresh:
+            return text_reference(name)
+        self.fresh.add(name)
+        return text
+
+    def _list(self, held: list[Held]) -> JsonObject:
+        entries = [one.entry for one in held]
+        bodies = {one.entry: one for one in held}
+        base, told = self._compare(entries)
+        written: list[Json] = []
+        named: list[Json] = []
+        for item in told:
+            if isinstance(item[0], int):
+                written.append(list(cast("tuple[int, int]", item)))
+                named.append(written[-1])
+            else:
+                entry = cast("Entry", item)
+                written.append(self._entry(bodies[entry]))
+                named.append(entry_json(entry))
+        self.lists[head_of(base, named, seal=self.seal)] = held
+        made: JsonObject = {TAG: CHAIN, "o": written}
+        return made if base is None else {**made, "b": base}
+
+    def _compare(
+        self, entries: list[Entry]
+    ) -> tuple[str | None, Sequence[tuple[int, int] | Entry]]:
+        """Find the list that this one goes on from, or that it has most in common with."""
+        newest = list(reversed(self.lines.items()))
+        for head, line in newest:
+            if len(line) <= len(entries) and entries[: len(line)] == line:
+                return head, differences(line, entries)
+        best: tuple[str | None, Sequence[tuple[int, int] | Entry]] = (None, entries)
+        for head, line in newest[:_TRIED]:
+            told = differences(line, entries)
+            if len(told) < len(best[1]):
+                best = (head, told)
+        return best
+
+    def _entry(self, held: Held) -> Json:
+        piece = held.piece
+        if piece.digest in self.known or piece.digest in self.fresh:
+            return entry_json(held.entry)
+        self.fresh.add(piece.digest)
+        body = cast("JsonObject", unfold(piece.flat, lambda one: self._sent(one, piece.texts)))
+        own = held.entry[1]
+        return body if own is None else {**body, "id": own}
+
+    def _sent(self, name: str, texts: "dict[str, str] | object") -> str | None:
+        """Return a text that has to be sent; None if history holds it, or will."""
+        if name in self.known or name in self.fresh:
+            return None
+        self.fresh.add(name)
+        return cast("dict[str, str]", texts)[name]
+
+
+def answer(sending: Sending, request: JsonObject) -> JsonObject:
+    """Tell a worker the entries of a list, or pieces by digest, a page at a time.
+
+    `list` names a list and `from` the first entry; the answer has `entries` and `more`. `want`
+    lists digests and `from`, `at` say where to go on; the answer has `pieces`, each a digest
+    and its value, a text with where its part begins and how long it is, and `from`, `at`.
+    """
+    first = cast("int", request.get("from") or 0)
+    if "list" in request:
+        held = sending.lists.get(str(request["list"]))
+        if held is None:
+            return {"gone": True}
+        page: list[Json] = [list(one.entry) for one in held[first : first + _ENTRIES]]
+        return {"entries": page, "more": len(held) > first + _ENTRIES}
+    want = cast("list[str]", request.get("want") or [])
+    at, room = cast("int", request.get("at") or 0), PAGE
+    told: list[Json] = []
+    for number in range(first, len(want)):
+        value = sending.find(want[number])
+        if isinstance(value, str):
+            part = value[at : at + room]
+            told.append([want[number], part, at, len(value)])
+            room -= len(part)
+            if at + len(part) < len(value):
+                return {"pieces": told, "from": number, "at": at + len(part)}
+        else:
+            told.append([want[number], value])
+            room -= len(repr(value))
+        at = 0
+        if room <= 0:
+            return {"pieces": told, "from": number + 1, "at": 0}
+    return {"pieces": told, "from": len(want), "at": 0}
