@@ -228,6 +228,7 @@ class _Reader:
         failure: Failure | None = None,
     ) -> None:
         call = self.calls[self.part, scheduled]
+        self.quick.fused((self.part, scheduled), call, result, at)
         inward, outward = _usage(result) if call.kind == "model" else (None, None)
         self.calls[self.part, scheduled] = replace(
             call,
@@ -237,6 +238,7 @@ class _Reader:
             failure=failure,
             input_tokens=inward,
             output_tokens=outward,
+            asked=_asked(result) if call.kind == "model" else None,
         )
 
     def pending(self, info: PendingActivityInfo) -> None:
@@ -320,6 +322,11 @@ class _Reader:
 
 def _told(value: Json) -> str | None:
     return None if value is None else str(value)
+
+
+def _asked(reply: Json) -> int | None:
+    asked = reply.get("asked") if isinstance(reply, dict) else None
+    return asked if isinstance(asked, int) else None
 
 
 def _usage(reply: Json) -> tuple[int | None, int | None]:

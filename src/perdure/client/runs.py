@@ -44,6 +44,7 @@ from perdure.client.stream import StreamCalls
 from perdure.client.threads import OnBusy, ThreadCalls, check_on_busy, start_on_thread
 from perdure.client.timeline import Timeline
 from perdure.client.upkeep import UpkeepCalls
+from perdure.core.ahead import Durability, check_durability
 from perdure.core.approvals import Decision, parse_decision
 from perdure.core.frames import StreamSink
 from perdure.core.jsons import Json, JsonObject, Raw
@@ -99,6 +100,7 @@ class Client(StateCalls, StreamCalls, ThreadCalls, UpkeepCalls):
         on_pause: OnPause = "wait",
         checkpoints: Checkpoints = "latest",
         stream: Sequence[str] = (),
+        durability: Durability | None = None,
         task_queue: str = TASK_QUEUE,
     ) -> RunHandle:
         """Start a run of a registered agent; returns as soon as the server has recorded it.
@@ -118,8 +120,8 @@ class Client(StateCalls, StreamCalls, ThreadCalls, UpkeepCalls):
         answer as it comes, as LangGraph does, or when "all" have theirs, so that a node that
         still waits is not run again for another one's answer.
 
-        `stream` are LangGraph's stream modes whose parts the run tells while it is under way,
-        for `Client.stream` to read.
+        `stream` are LangGraph's stream modes whose parts the run tells, for `Client.stream` to
+        read. `durability` is LangGraph's word too; None means what the agent says.
 
         Raises:
             RunExists: A run of that id is there already, running or ended.
@@ -148,6 +150,7 @@ class Client(StateCalls, StreamCalls, ThreadCalls, UpkeepCalls):
             on_pause=on_pause,
             checkpoints=checkpoints,
             stream=starting.check_stream(stream),
+            durability=None if durability is None else check_durability(durability),
             interrupt_before=starting.check_nodes(interrupt_before, "interrupt_before"),
             interrupt_after=starting.check_nodes(interrupt_after, "interrupt_after"),
         )

@@ -19,6 +19,7 @@ from temporalio.worker import (
 from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner
 
 from perdure.activity import interrupting
+from perdure.activity.ahead import AheadActivity
 from perdure.activity.calls import Activities
 from perdure.activity.mcptools import ToolServers
 from perdure.activity.memory import MemoryActivities
@@ -70,8 +71,8 @@ STICKY_DEFAULT = timedelta(seconds=10)
 STICKY = timedelta(seconds=2)
 """How long a task waits for the worker that knows the run; a dead one costs this much."""
 PACING = timedelta(seconds=30)
-THROTTLE = timedelta(seconds=1)
-"""Heartbeats are sent this often at most; their answers carry a cancel."""
+THROTTLE = timedelta(seconds=0.2)
+"""Heartbeats are sent this often at most; their answers carry a cancel, and they save a reply."""
 
 
 class Plugin(SimplePlugin):
@@ -127,9 +128,18 @@ class Plugin(SimplePlugin):
             store=lambda: store_of(agents),
             resolver=resolver,
         )
+        ahead = AheadActivity(
+            graph=agents.graph,
+            codec=agents.codec,
+            ask=activities.once,
+            perform=activities.alone,
+            found=lambda: agents.found,
+            resolver=resolver,
+        )
         super().__init__(
             "perdure.Plugin",
             activities=[
+                ahead.ahead,
                 activities.model,
                 activities.tool,
                 servers.tools,
