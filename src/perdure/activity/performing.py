@@ -11,6 +11,7 @@ from langgraph.store.base import BaseStore
 from perdure.activity.injection import Surroundings
 from perdure.activity.interrupting import question_of
 from perdure.activity.live import Listeners, Speaker
+from perdure.activity.results import check_kind, check_result, narrow
 from perdure.activity.shells import SHELLS
 from perdure.core.declared import Table
 from perdure.core.frames import StreamSink
@@ -37,12 +38,18 @@ async def perform(
     Raises:
         Unserializable: An argument cannot be read; the result, a streamed chunk or the question
             has no JSON form.
+        PayloadTooLarge: The result is larger than the tool allows, and no model called.
         Exception: Whatever the tool raises.
     """
     args = codec.decode(call.args)
     subject = f"tool {call.tool!r}"
+    entry = table.find("tool", call.tool)
+    most = None if entry is None else entry.max_result
+    check_kind(tool)
     if call.scene is None:
         result = await _invoke(tool, args, call.call_id, None)
+        check_result(tool, result)
+        result = narrow(result, most, tool=call.tool, call_id=call.call_id, codec=codec)
         return Outcome(value=codec.encode(result, what=f"the result of {subject}"))
     scene = Scene.from_json(call.scene)
     store = cast("BaseStore", await memory()) if memory is not None and scene.memory else None
@@ -58,6 +65,8 @@ async def perform(
     except GraphInterrupt as stopped:
         question = question_of(stopped, codec, what=subject)
         return Outcome(question=question, chunks=around.chunks(what=subject))
+    check_result(tool, result)
+    result = narrow(result, most, tool=call.tool, call_id=call.call_id, codec=codec)
     value = codec.encode(result, what=f"the result of {subject}")
     return Outcome(value=value, chunks=around.chunks(what=subject))
 

@@ -1,5 +1,6 @@
 """The search attributes by which runs are found: are they there, and how to add them."""
 
+from dataclasses import dataclass
 from datetime import timedelta
 
 import temporalio.client
@@ -42,6 +43,14 @@ def ours(*, indexed: bool) -> str:
     """Write the list filter of Perdure's runs; an index also knows the hand-written ones."""
     plain = f"WorkflowType = '{AGENT_WORKFLOW}'"
     return f"({plain} OR {AGENT_ATTRIBUTE} IS NOT NULL)" if indexed else plain
+
+
+@dataclass
+class Probe:
+    """What is known of a server's search attributes; asked for once."""
+
+    missing: list[str] | None = None
+    known: bool = False
 
 
 async def missing_attributes(client: temporalio.client.Client) -> list[str] | None:

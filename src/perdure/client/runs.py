@@ -24,7 +24,7 @@ from perdure.client.inbox import (
     send_decision,
     started_of,
 )
-from perdure.client.index import missing_attributes
+from perdure.client.index import Probe, missing_attributes
 from perdure.client.listing import list_runs
 from perdure.client.payloads import largest
 from perdure.client.records import (
@@ -54,12 +54,6 @@ DECIDE_WITHIN = timedelta(seconds=10)
 _OPEN: tuple[Status, ...] = ("running", "waiting")
 
 
-@dataclass
-class _Probe:
-    missing: list[str] | None = None
-    known: bool = False
-
-
 @dataclass(frozen=True)
 class Client(StateCalls, StreamCalls, ThreadCalls, HistoryCalls, UpkeepCalls):
     """Perdure's client, over a connected client of Temporal's."""
@@ -69,7 +63,7 @@ class Client(StateCalls, StreamCalls, ThreadCalls, HistoryCalls, UpkeepCalls):
     """The server's name in error texts."""
     sink: StreamSink | None = field(default=None, kw_only=True, compare=False)
     """Where the streams of runs are; `stream` reads them there."""
-    _probe: _Probe = field(default_factory=_Probe, init=False, repr=False, compare=False)
+    _probe: Probe = field(default_factory=Probe, init=False, repr=False, compare=False)
 
     async def indexed(self) -> bool:
         """Tell whether runs can be found by search attributes; asks the server once."""

@@ -31,6 +31,8 @@ class Declaration:
     effect: bool = False
     idempotent: bool = True
     approve: Approve | None = None
+    max_result: int | None = None
+    """Bytes of a tool's result that its model is given at most."""
     where: Where | None = None
     """Where a tool's body runs; None lets its code decide."""
     terms: object = None

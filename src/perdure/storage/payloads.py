@@ -45,6 +45,8 @@ from perdure.storage.shelf import Shelf
 ENCRYPTED, BLOB = b"perdure/aes-gcm", b"perdure/blob"
 ENCODING, KEY, NAME, SIZE = "encoding", "key", "blob", "size"
 LOCAL_FOLDER = Path(".perdure") / "blobs"
+_SHELVED = b"-"
+"""Stands where a value in the blob store would be."""
 KNOWN_FOR = 600.0
 """Seconds for which a blob that was seen in the store is not asked for again."""
 _MOST_KNOWN = 10_000
@@ -219,7 +221,8 @@ class Carrier(PayloadCodec, WithSerializationContext):
                 data = await _heavy(len(plain), sealing.encrypt, key, plain, metadata)
             await self._vault.keep(name, data)
         self._vault.shelf.put((name, None if key is None else key.derive("shelf")), plain)
-        return Payload(metadata=metadata)
+        # Not empty: the server drops an entry of a memo that has no data.
+        return Payload(metadata=metadata, data=_SHELVED)
 
     async def _decode(self, payload: Payload) -> Payload:
         encoding = payload.metadata.get(ENCODING)

@@ -57,6 +57,11 @@ class Chain:
     _met: dict[int, Held] = field(default_factory=dict[int, Held])
     """Messages of the value that is being read, by identity."""
 
+    @property
+    def largest(self) -> int:
+        """Bytes of one value that the worker can carry."""
+        return self.codec.largest
+
     def encode(self, value: object, *, what: str, memo: Raw = None) -> Json:  # noqa: ARG002
         """Write a value as JSON; messages that were written before are not written again."""
         return self.codec.encode(value, what=what, memo=self)

@@ -60,6 +60,7 @@ def tool(
     heartbeat: timedelta | None = None,
     retry: Retry | None = None,
     where: Where | None = None,
+    max_result: int | None = None,
     quick: bool = False,
 ) -> BaseTool:
     """Declare a tool; inside a run each of its calls is one recorded activity.
@@ -75,6 +76,9 @@ def tool(
     `where="workflow"` runs the tool's body in the run itself, where it must not touch the
     outside, so that the agent, model or tools it calls are durable by their own calls. Without
     it the tool's code decides: one that uses a graph or a declared model runs there.
+
+    `max_result` is the number of bytes of a result that the model is given at most. It is told
+    when there is more, so that it asks for less; nothing is retried.
 
     `quick=True` says that the tool answers within two seconds, with little, and that calling it
     twice does no harm. Its first attempt is then one event of the history instead of six; what
@@ -98,6 +102,7 @@ def tool(
         raise BadOption(
             f"tool {chosen!r}: an effect runs as an activity; leave out where='workflow'"
         )
+    _check_most(chosen, max_result, where)
     if quick:
         _check_quick(
             chosen,
@@ -119,6 +124,7 @@ def tool(
         effect=effect,
         idempotent=idempotent,
         approve=approve,
+        max_result=max_result,
         where=where if at is None else "activity",
         terms=at,
         part=inner,
@@ -218,6 +224,23 @@ def _as_pair(tool: BaseTool, result: Raw) -> Raw:
     if wants_pair and isinstance(result, ToolOutputMixin):
         return result, getattr(result, "artifact", None)
     return result
+
+
+def _check_most(name: str, most: Raw, where: Where | None) -> None:
+    """Refuse a largest result that cannot be.
+
+    Raises:
+        BadOption: It is no number of bytes, or the tool's result is not carried anywhere.
+    """
+    if most is None:
+        return
+    if isinstance(most, bool) or not isinstance(most, int) or most < 1:
+        raise BadOption(f"tool {name!r}: max_result={shorten(repr(most))}: a number of bytes")
+    if where == "workflow":
+        raise BadOption(
+            f"tool {name!r}: max_result= is for a tool that is an activity; leave out "
+            "where='workflow'"
+        )
 
 
 def _check_quick(name: str, others: Mapping[str, bool]) -> None:

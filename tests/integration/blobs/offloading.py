@@ -1,55 +1,17 @@
-"""Workflows that leave large values at every place of a history, and a codec that stores them."""
+"""Workflows that leave large values at every place of a history."""
 
 import asyncio
 import json
-from collections.abc import Sequence
-from dataclasses import replace
 from datetime import timedelta
-from hashlib import blake2b
 
 from temporalio import activity, workflow
 from temporalio.api.common.v1 import Payload
-from temporalio.converter import DataConverter, PayloadCodec
 from temporalio.exceptions import ApplicationError
 
-from perdure.core.ports import BlobStore
+from perdure.core.keyrings import digest_name
 
 LARGE = 200
-
-
-class Offload(PayloadCodec):
-    """Stores what has more than LARGE bytes, in the form that `gc` reads."""
-
-    def __init__(self, blobs: BlobStore) -> None:
-        self.blobs = blobs
-
-    async def encode(self, payloads: Sequence[Payload]) -> list[Payload]:
-        return [await self._store(payload) for payload in payloads]
-
-    async def decode(self, payloads: Sequence[Payload]) -> list[Payload]:
-        return [await self._fetch(payload) for payload in payloads]
-
-    async def _store(self, payload: Payload) -> Payload:
-        data = payload.SerializeToString()
-        if len(data) <= LARGE:
-            return payload
-        name = blake2b(data, digest_size=16).hexdigest()
-        if not await self.blobs.has(name):
-            await self.blobs.put(name, data)
-        size = str(len(data)).encode()
-        metadata = {"encoding": b"perdure/blob", "blob": name.encode(), "size": size}
-        # Temporal's server drops a memo whose data is empty.
-        return Payload(metadata=metadata, data=b"-")
-
-    async def _fetch(self, payload: Payload) -> Payload:
-        name = payload.metadata.get("blob")
-        if name is None:
-            return payload
-        return Payload.FromString(await self.blobs.get(name.decode()))
-
-
-def offloading(blobs: BlobStore) -> DataConverter:
-    return replace(DataConverter.default, payload_codec=Offload(blobs))
+"""The threshold of these tests."""
 
 
 def large(letter: str) -> str:
@@ -57,10 +19,10 @@ def large(letter: str) -> str:
 
 
 def name_of(letter: str) -> str:
-    """Return the name that the codec gives to a large text."""
+    """Return the name of the blob that a large text becomes."""
     data = json.dumps(large(letter)).encode()
-    whole = Payload(metadata={"encoding": b"json/plain"}, data=data).SerializeToString()
-    return blake2b(whole, digest_size=16).hexdigest()
+    whole = Payload(metadata={"encoding": b"json/plain"}, data=data)
+    return digest_name(whole.SerializeToString(deterministic=True), seal=b"")
 
 
 @activity.defn

@@ -12,26 +12,21 @@ import pytest_asyncio
 from google.protobuf.duration_pb2 import Duration
 from temporalio.api.workflowservice.v1 import RegisterNamespaceRequest
 from temporalio.client import Schedule, ScheduleActionStartWorkflow, ScheduleSpec
+from temporalio.common import WorkflowIDConflictPolicy
 from temporalio.service import RPCError, RPCStatusCode
 from temporalio.worker import Worker
 from typer.testing import CliRunner
 
 from integration.blobs.backends import Folder
-from integration.blobs.offloading import (
-    ALL,
-    Beating,
-    Everywhere,
-    Simple,
-    large,
-    name_of,
-    offloading,
-)
+from integration.blobs.offloading import ALL, LARGE, Beating, Everywhere, Simple, large, name_of
+from perdure import Payloads
 from perdure.cli.main import app
 from perdure.client import connect
 from perdure.client.poll import until
 from perdure.errors import BadInput, RunBusy, RunNotFound, ServerUnavailable, StorageUnavailable
 from perdure.testing import DevServer
 
+USE = WorkflowIDConflictPolicy.USE_EXISTING
 NOW = timedelta(0)
 SOON = timedelta(seconds=20)
 STRAY = "f" * 32
@@ -85,7 +80,7 @@ class Place:
 @asynccontextmanager
 async def working(server, backend):
     blobs = backend.open()
-    connected = await connect(server.address, data_converter=offloading(blobs))
+    connected = await connect(server.address, payloads=Payloads(blobs=blobs, threshold=LARGE))
     queue = uuid4().hex
     async with Worker(connected.temporal, task_queue=queue, **ALL):
         yield Place(backend, blobs, connected, queue)
@@ -220,10 +215,12 @@ async def test_a_run_of_another_namespace_keeps_its_values(server, place):
     async def there():
         try:
             other = await connect(
-                server.address, namespace="elsewhere", data_converter=offloading(place.blobs)
+                server.address,
+                namespace="elsewhere",
+                payloads=Payloads(blobs=place.blobs, threshold=LARGE),
             )
             await other.temporal.start_workflow(
-                "Simple", large("i"), id="far", task_queue=place.queue
+                "Simple", large("i"), id="far", task_queue=place.queue, id_conflict_policy=USE
             )
             return [e async for e in other.temporal.list_workflows()] or None
         except RPCError as error:
