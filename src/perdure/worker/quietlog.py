@@ -4,14 +4,9 @@ import logging
 import traceback
 
 from perdure.storage.failures import OURS
+from perdure.workflow.privates import WORKER_LOGGERS
 
-LOGGERS = (
-    "temporalio.activity",
-    "temporalio.workflow",
-    "temporalio.worker._activity",
-    "temporalio.worker._workflow",
-    "temporalio.worker._workflow_instance",
-)
+LOGGERS = ("temporalio.activity", "temporalio.workflow", *WORKER_LOGGERS)
 """Those of Temporal's SDK that write the exceptions and heartbeats of runs."""
 
 

@@ -52,6 +52,12 @@ MESSAGES_HANDLER = ("langgraph.pregel._messages", "StreamMessagesHandler")
 
 TASK = ("langgraph.func", "_TaskFunction")
 """What LangGraph's `@task` makes of a function."""
+WORKER_LOGGERS = (
+    "temporalio.worker._activity",
+    "temporalio.worker._workflow",
+    "temporalio.worker._workflow_instance",
+)
+"""Modules of Temporal's SDK that log the exceptions and heartbeats of runs."""
 INSTANCE = ("temporalio.worker._workflow_instance", "_WorkflowInstanceImpl")
 REGISTER = "_register_task"
 """How a workflow's loop keeps hold of a task that it made itself."""
@@ -116,6 +122,7 @@ def check() -> None:
         getattr(step, "__code__", check.__code__).co_names
     ):
         gone.append(f"{_WORKER}._WorkflowWorker._handle_activation -> activate")
+    gone += [f"{name}.logger" for name in WORKER_LOGGERS if _find(name, "logger") is None]
     if gone:
         raise Incompatible(
             f"this version of LangGraph, LangChain or Temporal lacks {', '.join(gone)}; "
