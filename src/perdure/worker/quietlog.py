@@ -3,6 +3,8 @@
 import logging
 import traceback
 
+from temporalio.exceptions import FailureError
+
 from perdure.storage.failures import OURS
 from perdure.workflow.privates import WORKER_LOGGERS
 
@@ -40,7 +42,10 @@ def describe(error: BaseException) -> str:
     now: BaseException | None = error
     while now is not None and id(now) not in seen:
         seen.add(id(now))
-        told = str(now) if isinstance(now, OURS) else "(its text is encrypted in the history)"
+        sdk = type(now).__module__.startswith("temporalio.") and not isinstance(now, FailureError)
+        told = (
+            str(now) if sdk or isinstance(now, OURS) else "(its text is encrypted in the history)"
+        )
         parts += [f"{type(now).__name__}: {told}\n"]
         parts += traceback.format_tb(now.__traceback__)
         now = now.__cause__ or now.__context__

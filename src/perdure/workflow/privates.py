@@ -251,6 +251,16 @@ def allow_long_steps(worker: Worker) -> None:
     inner._deadlock_timeout_seconds = None  # noqa: SLF001
 
 
+def give_time(worker: Worker, seconds: float) -> None:
+    """Let a step of a workflow take longer than the SDK's two seconds, before it counts as stuck.
+
+    Reading and writing 50 MB of JSON takes seconds, and is no deadlock.
+    """
+    inner = cast("Raw", worker)._workflow_worker  # noqa: SLF001 - there is no public way
+    if inner is not None and inner._deadlock_timeout_seconds is not None:  # noqa: SLF001
+        inner._deadlock_timeout_seconds = max(inner._deadlock_timeout_seconds, seconds)  # noqa: SLF001
+
+
 def keep_request_ids() -> None:
     """Let Temporal's client draw its ids as ever while a test puts a mock into `uuid.uuid4`.
 
@@ -267,6 +277,7 @@ __all__ = [
     "allow_long_steps",
     "check",
     "evict",
+    "give_time",
     "install",
     "keep_request_ids",
 ]
