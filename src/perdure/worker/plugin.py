@@ -28,8 +28,8 @@ from perdure.activity.resolver import Resolver
 from perdure.activity.threads import ThreadActivities
 from perdure.core.frames import StreamSink
 from perdure.core.ports import Notify
-from perdure.core.wire import PAYLOAD_LIMIT
 from perdure.core.shelf import Shelf
+from perdure.core.wire import PAYLOAD_LIMIT
 from perdure.errors import BadOption, PerdureError
 from perdure.worker import guard as guards
 from perdure.worker.affinity import AffinityExecutor, prove_bridge, workflow_threads
