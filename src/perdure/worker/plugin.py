@@ -30,6 +30,7 @@ from perdure.activity.threads import ThreadActivities
 from perdure.core.frames import StreamSink
 from perdure.core.ports import Notify
 from perdure.core.shelf import Shelf
+from perdure.core.wire import PAYLOAD_LIMIT
 from perdure.errors import BadOption, PerdureError
 from perdure.worker import guard as guards
 from perdure.worker.affinity import AffinityExecutor, prove_bridge, workflow_threads
@@ -52,7 +53,7 @@ from perdure.workflow import (
 )
 from perdure.workflow.agent import AgentWorkflow
 from perdure.workflow.loop import LendHost, Runner
-from perdure.workflow.privates import evict, install
+from perdure.workflow.privates import evict, give_time, install
 from perdure.workflow.turns import ThreadWorkflow
 
 PASSTHROUGH = (
@@ -70,6 +71,8 @@ sandbox fails, and would cost seconds for every workflow."""
 STICKY_DEFAULT = timedelta(seconds=10)
 STICKY = timedelta(seconds=2)
 """How long a task waits for the worker that knows the run; a dead one costs this much."""
+LARGE_STEP = 8.0
+"""Seconds that a step may compute where large values are carried; Temporal gives a task ten."""
 PACING = timedelta(seconds=30)
 THROTTLE = timedelta(seconds=0.2)
 """Heartbeats are sent this often at most; their answers carry a cancel, and they save a reply."""
@@ -176,6 +179,8 @@ class Plugin(SimplePlugin):
 
     async def run_worker(self, worker: Worker, next: Callable[[Worker], Awaitable[None]]) -> None:
         """Run a worker; when it stops, end the runs that it holds in memory."""
+        if self._agents.largest > PAYLOAD_LIMIT:
+            give_time(worker, LARGE_STEP)
         if self._agents.sink is not None:
             self._agents.sink.open()
         try:

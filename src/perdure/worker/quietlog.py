@@ -3,15 +3,12 @@
 import logging
 import traceback
 
-from perdure.storage.failures import OURS
+from temporalio.exceptions import FailureError
 
-LOGGERS = (
-    "temporalio.activity",
-    "temporalio.workflow",
-    "temporalio.worker._activity",
-    "temporalio.worker._workflow",
-    "temporalio.worker._workflow_instance",
-)
+from perdure.storage.failures import OURS
+from perdure.workflow.privates import WORKER_LOGGERS
+
+LOGGERS = ("temporalio.activity", "temporalio.workflow", *WORKER_LOGGERS)
 """Those of Temporal's SDK that write the exceptions and heartbeats of runs."""
 
 
@@ -45,7 +42,10 @@ def describe(error: BaseException) -> str:
     now: BaseException | None = error
     while now is not None and id(now) not in seen:
         seen.add(id(now))
-        told = str(now) if isinstance(now, OURS) else "(its text is encrypted in the history)"
+        sdk = type(now).__module__.startswith("temporalio.") and not isinstance(now, FailureError)
+        told = (
+            str(now) if sdk or isinstance(now, OURS) else "(its text is encrypted in the history)"
+        )
         parts += [f"{type(now).__name__}: {told}\n"]
         parts += traceback.format_tb(now.__traceback__)
         now = now.__cause__ or now.__context__

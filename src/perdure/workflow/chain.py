@@ -76,7 +76,7 @@ class Chain:
 
     @property
     def largest(self) -> int:
-        """How many bytes one value may take, where this run is worked on."""
+        """Bytes of one value that can be carried."""
         return self.codec.largest
 
     def size(self, data: Json) -> int:

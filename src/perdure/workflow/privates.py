@@ -52,6 +52,12 @@ MESSAGES_HANDLER = ("langgraph.pregel._messages", "StreamMessagesHandler")
 
 TASK = ("langgraph.func", "_TaskFunction")
 """What LangGraph's `@task` makes of a function."""
+WORKER_LOGGERS = (
+    "temporalio.worker._activity",
+    "temporalio.worker._workflow",
+    "temporalio.worker._workflow_instance",
+)
+"""Modules of Temporal's SDK that log the exceptions and heartbeats of runs."""
 INSTANCE = ("temporalio.worker._workflow_instance", "_WorkflowInstanceImpl")
 REGISTER = "_register_task"
 """How a workflow's loop keeps hold of a task that it made itself."""
@@ -121,6 +127,7 @@ def check() -> None:
         getattr(step, "__code__", check.__code__).co_names
     ):
         gone.append(f"{_WORKER}._WorkflowWorker._handle_activation -> activate")
+    gone += [f"{name}.logger" for name in WORKER_LOGGERS if _find(name, "logger") is None]
     if gone:
         raise Incompatible(
             f"this version of LangGraph, LangChain or Temporal lacks {', '.join(gone)}; "
@@ -254,6 +261,16 @@ def allow_long_steps(worker: Worker) -> None:
     inner._deadlock_timeout_seconds = None  # noqa: SLF001
 
 
+def give_time(worker: Worker, seconds: float) -> None:
+    """Let a step of a workflow take longer than the SDK's two seconds, before it counts as stuck.
+
+    Reading and writing 50 MB of JSON takes seconds, and is no deadlock.
+    """
+    inner = cast("Raw", worker)._workflow_worker  # noqa: SLF001 - there is no public way
+    if inner is not None and inner._deadlock_timeout_seconds is not None:  # noqa: SLF001
+        inner._deadlock_timeout_seconds = max(inner._deadlock_timeout_seconds, seconds)  # noqa: SLF001
+
+
 def keep_request_ids() -> None:
     """Let Temporal's client draw its ids as ever while a test puts a mock into `uuid.uuid4`.
 
@@ -270,6 +287,7 @@ __all__ = [
     "allow_long_steps",
     "check",
     "evict",
+    "give_time",
     "install",
     "keep_request_ids",
 ]
