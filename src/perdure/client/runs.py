@@ -28,7 +28,7 @@ from perdure.client.inbox import (
 )
 from perdure.client.index import missing_attributes
 from perdure.client.listing import list_runs
-from perdure.client.payloads import decoder, first, uncover
+from perdure.client.payloads import decoder, first, for_run, largest, seal_of, uncover
 from perdure.client.reading import read_timeline
 from perdure.client.records import (
     Inbox,
@@ -43,6 +43,8 @@ from perdure.client.state import StateCalls, branch, which
 from perdure.client.stream import StreamCalls
 from perdure.client.threads import OnBusy, ThreadCalls, check_on_busy, start_on_thread
 from perdure.client.timeline import Timeline
+from perdure.client.upkeep import UpkeepCalls
+from perdure.core.ahead import Durability, check_durability
 from perdure.core.approvals import Decision, parse_decision
 from perdure.core.frames import StreamSink
 from perdure.core.jsons import Json, JsonObject, Raw
@@ -62,7 +64,7 @@ class _Probe:
 
 
 @dataclass(frozen=True)
-class Client(StateCalls, StreamCalls, ThreadCalls):
+class Client(StateCalls, StreamCalls, ThreadCalls, UpkeepCalls):
     """Perdure's client, over a connected client of Temporal's."""
 
     temporal: temporalio.client.Client
@@ -98,6 +100,7 @@ class Client(StateCalls, StreamCalls, ThreadCalls):
         on_pause: OnPause = "wait",
         checkpoints: Checkpoints = "latest",
         stream: Sequence[str] = (),
+        durability: Durability | None = None,
         task_queue: str = TASK_QUEUE,
     ) -> RunHandle:
         """Start a run of a registered agent; returns as soon as the server has recorded it.
@@ -117,8 +120,8 @@ class Client(StateCalls, StreamCalls, ThreadCalls):
         answer as it comes, as LangGraph does, or when "all" have theirs, so that a node that
         still waits is not run again for another one's answer.
 
-        `stream` are LangGraph's stream modes whose parts the run tells while it is under way,
-        for `Client.stream` to read.
+        `stream` are LangGraph's stream modes whose parts the run tells, for `Client.stream` to
+        read. `durability` is LangGraph's word too; None means what the agent says.
 
         Raises:
             RunExists: A run of that id is there already, running or ended.
@@ -136,6 +139,7 @@ class Client(StateCalls, StreamCalls, ThreadCalls):
             options=options or {},
             parts=starting.read_config(config or {}, recursion_limit=recursion_limit),
             context=context,
+            largest=largest(self.temporal.data_converter),
         )
         wanted = starting.make_run_id(agent) if run_id is None else starting.check_run_id(run_id)
         data = replace(
@@ -146,6 +150,7 @@ class Client(StateCalls, StreamCalls, ThreadCalls):
             on_pause=on_pause,
             checkpoints=checkpoints,
             stream=starting.check_stream(stream),
+            durability=None if durability is None else check_durability(durability),
             interrupt_before=starting.check_nodes(interrupt_before, "interrupt_before"),
             interrupt_after=starting.check_nodes(interrupt_after, "interrupt_after"),
         )
@@ -378,9 +383,10 @@ class Client(StateCalls, StreamCalls, ThreadCalls):
         execution = await self.describe(run_id)
         histories = await fetch_chain(self.temporal, execution, target=self.target)
         raw = execution.raw_description
-        converter = self.temporal.data_converter
+        converter = for_run(self.temporal, run_id)
         await uncover(converter, [*(e for h in histories for e in h.events), raw])
-        return read_timeline(histories, decode=decoder(converter), description=raw)
+        seal = seal_of(converter)
+        return read_timeline(histories, decode=decoder(converter), description=raw, seal=seal)
 
     async def closing(self, run_id: str) -> Timeline:
         """Read how a run ended; of a run that is under way there is nothing to read yet."""
@@ -389,7 +395,7 @@ class Client(StateCalls, StreamCalls, ThreadCalls):
             history = await handle.fetch_history(
                 event_filter_type=WorkflowHistoryEventFilterType.CLOSE_EVENT
             )
-        converter = self.temporal.data_converter
+        converter = for_run(self.temporal, run_id)
         await uncover(converter, history.events)
         decode = decoder(converter)
         for event in history.events:

@@ -45,6 +45,7 @@ from pydantic import BaseModel, RootModel
 from perdure.core.jsons import Json, JsonObject, Raw, shorten
 from perdure.core.pieces import Held
 from perdure.core.ports import Memo
+from perdure.core.wire import PAYLOAD_LIMIT
 from perdure.errors import Unserializable
 from perdure.storage.copies import copy_message
 from perdure.storage.kinds import TAG, has_wide_dict, read_kind, write_kind
@@ -109,6 +110,9 @@ class ValueCodec:
             raise Unserializable(f"a value that came in cannot be read: {text}") from error
         finally:
             _MEMO.reset(token)
+
+    largest: int = PAYLOAD_LIMIT
+    """Bytes of one value that can be carried to another process."""
 
     def size(self, data: Json) -> int:
         """Count the bytes of a JSON value in UTF-8."""

@@ -3,7 +3,6 @@
 import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from datetime import timedelta
 from typing import NoReturn, cast
 
 from langchain_core.messages import (
@@ -20,16 +19,14 @@ from temporalio.common import RetryPolicy
 from temporalio.exceptions import (
     ActivityError,
     ApplicationError,
-    TimeoutType,
     is_cancelled_exception,
 )
-from temporalio.exceptions import TimeoutError as CallTimeout
 from temporalio.workflow import ActivityCancellationType
 
 from perdure.core.approvals import digest_of
 from perdure.core.declared import Declaration
 from perdure.core.effects import effect_key
-from perdure.core.jsons import Json, JsonObject, Raw, shorten
+from perdure.core.jsons import Json, JsonObject, Raw
 from perdure.core.names import MODEL_ACTIVITY, TOOL_ACTIVITY
 from perdure.core.options import MODEL_OPTIONS, TOOL_OPTIONS, CallOptions, Retry
 from perdure.core.replies import FOR_THE_GRAPH
@@ -41,12 +38,13 @@ from perdure.errors import (
     EffectUnknown,
     ModelFailed,
     ModelMistake,
-    PayloadTooLarge,
     PerdureError,
     ToolFailed,
-    UsageError,
 )
+from perdure.workflow.ahead import lead_model, lead_tool
 from perdure.workflow.current import Run
+from perdure.workflow.explaining import explain, is_unknown, kind_of
+from perdure.workflow.fusing import apart, may_fuse
 from perdure.workflow.injection import injected_into, separate
 from perdure.workflow.interrupting import answered, configurable
 from perdure.workflow.outlet import live_of
@@ -63,8 +61,6 @@ from perdure.workflow.raising import original
 
 PARTS, WIDE_PARTS = ("messages", "args", "scene"), ("options", "config")
 """What of a call is written by reference."""
-_SHUTDOWN = "WorkerShutdown"
-"""What Temporal's SDK calls an attempt that ended because its worker was stopped."""
 
 
 async def call_model(
@@ -98,26 +94,29 @@ async def call_model(
             call=limits,
             live=replace(live, repair=repair) if live is not None else None,
             chunks=chunks is not None,
+            fuse=_fuse(run, name),
         )
         try:
-            raw = await _execute(
-                run,
-                MODEL_ACTIVITY,
-                packed,
-                limits,
-                what=f"the call of model {name!r}",
-                summary=model_summary(name, turn, repair),
-            )
+            raw = await lead_model(run, name, packed) if repair == 0 else None
+            if raw is None:
+                raw = await _execute(
+                    run,
+                    MODEL_ACTIVITY,
+                    packed,
+                    limits,
+                    what=f"the call of model {name!r}",
+                    summary=model_summary(name, turn, repair),
+                )
         except ActivityError as error:
             if is_cancelled_exception(error):
                 raise
-            failed = _kind(error, ModelFailed)
-            raise_as_raised(run, failed(_explain(f"model {name!r}", error, limits)), error)
+            failed = kind_of(error, ModelFailed)
+            raise_as_raised(run, failed(explain(f"model {name!r}", error, limits)), error)
         message, reply = unpack_model_reply(run.codec, raw)
         run.add_usage(reply.usage)
         run.tool_lists.called.update(reply.servers)
+        run.fused.note(run.codec, message, reply)
         run.quick.note(((c["id"] or "", c["name"]) for c in message.tool_calls), reply.quick)
-        run.quick.answered()
         faults = reply.faults
         left = limits.repairs == 0 and all(f.get("kind") in FOR_THE_GRAPH for f in faults)
         if not faults or left:
@@ -131,6 +130,17 @@ async def call_model(
     raise ModelMistake(
         f"model {name!r} gave {limits.repairs + 1} answers that cannot be used. The last: {told}"
     )
+
+
+def _fuse(run: Run, model: str) -> tuple[str, ...] | None:
+    """Say which quick tools of a reply wait for the graph; None if all do."""
+    table = run.host.declared
+    if not any(entry.override.quick for entry in table.all()):
+        return None
+    run.fused.look(getattr(run.drive, "graph", None))
+    if not may_fuse(run.start, run.fused, model=model, on=run.host.fuse):
+        return None
+    return apart(run.start, run.fused, run.quick.slow)
 
 
 async def call_tool(
@@ -203,19 +213,24 @@ async def _call_once(
     )
     if declared.effect and (done := run.ledger.take(name, packed["args"])) is not None:
         return Outcome(value=Outcome.from_json(done.result).value)
+    if (brought := lead_tool(run, declared, packed)) is not None:
+        return Outcome(value=brought)
+    ready = run.fused.take(call_id, name, packed) if not declared.effect else None
+    if ready is not None:
+        return Outcome(value=ready.value)
     try:
         raw = await _run_tool(
             run, declared, packed, limits, call_id=call_id, once=once, summary=summary
         )
     except ActivityError as error:
-        text = _explain(f"tool {name!r}", error, limits)
-        if once and _is_unknown(error):
+        text = explain(f"tool {name!r}", error, limits)
+        if once and is_unknown(error):
             raise EffectUnknown(
                 f"{text}. It may have happened (key {key!r}); look before trying again"
             ) from error
         if is_cancelled_exception(error):
             raise
-        raise_as_raised(run, _kind(error, ToolFailed)(text), error)
+        raise_as_raised(run, kind_of(error, ToolFailed)(text), error)
     outcome = Outcome.from_json(raw)
     if key is not None and outcome.question is None:
         run.ledger.add(tool=name, args=packed["args"], key=key, result=raw, at=run.saver.newest)
@@ -248,18 +263,12 @@ async def _run_tool(
             return first
         await pause(first, summary)
         packed, limits = {**packed, "tried": first.tried}, first.limits
-    raw = await _execute(
-        run,
-        TOOL_ACTIVITY,
-        packed,
-        limits,
-        what=f"the call of tool {name!r}",
-        summary=summary,
-        once=once,
-        effect=effect,
+    if (brought := lead_tool(run, declared, packed)) is not None:
+        return Outcome(value=brought)
+    what = f"the call of tool {name!r}"
+    return await _execute(
+        run, TOOL_ACTIVITY, packed, limits, what=what, summary=summary, once=once, effect=effect
     )
-    run.quick.answered()
-    return raw
 
 
 def _shown(args: Raw, tool: BaseTool | None) -> Mapping[str, Json]:
@@ -311,6 +320,7 @@ async def _execute(
             cancellation_type=wait if effect else ActivityCancellationType.TRY_CANCEL,
             summary=summary,
         )
+    run.quick.answered()
     if task is not None and task.cancelling() > asked:
         # The effect came to its end, which swallowed the cancel; nothing more may begin.
         raise asyncio.CancelledError
@@ -334,49 +344,6 @@ def _key(position: int, call_id: str | None) -> str:
         first_run_id=info.first_execution_run_id,
         position=position,
         call_id=call_id,
-    )
-
-
-def _explain(subject: str, error: ActivityError, limits: CallOptions) -> str:
-    cause = error.cause
-    if isinstance(cause, ApplicationError):
-        told = cause.message
-        return told if told.startswith(subject) else f"{subject}: {told}"
-    if isinstance(cause, CallTimeout):
-        kind = cause.type
-        if kind == TimeoutType.HEARTBEAT:
-            return f"{subject}: its worker was not heard of for {_span(limits.heartbeat)}"
-        if kind == TimeoutType.START_TO_CLOSE:
-            tried = f"tried {limits.retry.attempts} times at most"
-            return f"{subject}: no answer within {_span(limits.timeout)}, {tried}"
-        return f"{subject}: timed out ({kind.name.lower() if kind else 'unknown'})"
-    return f"{subject}: {shorten(str(cause or error), 300)}"
-
-
-def _kind(error: ActivityError, otherwise: type[PerdureError]) -> type[PerdureError]:
-    """Return the class that the activity named by its code: the developer's part, mostly."""
-    cause = error.cause
-    code = cause.type if isinstance(cause, ApplicationError) else None
-    return next(
-        (c for c in (*UsageError.__subclasses__(), PayloadTooLarge) if c.code == code), otherwise
-    )
-
-
-def _span(value: timedelta) -> str:
-    return f"{value.total_seconds():g} s"
-
-
-def _is_unknown(error: ActivityError) -> bool:
-    cause = error.cause
-    if isinstance(cause, CallTimeout) or is_cancelled_exception(error):
-        return True
-    if isinstance(cause, ApplicationError) and cause.type == _SHUTDOWN:
-        return True
-    details = cause.details if isinstance(cause, ApplicationError) else ()
-    first = details[0] if details else None
-    return isinstance(first, Mapping) and cast("Mapping[str, Json]", first).get("verdict") in (
-        "retry",
-        "unknown",
     )
 
 

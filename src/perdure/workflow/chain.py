@@ -69,6 +69,11 @@ class Chain:
         finally:
             self._met = {}
 
+    @property
+    def largest(self) -> int:
+        """How many bytes one value may take, where this run is worked on."""
+        return self.codec.largest
+
     def size(self, data: Json) -> int:
         """Count the bytes of a JSON value."""
         return self.codec.size(data)

@@ -9,6 +9,7 @@ from typing import cast
 from temporalio import workflow
 from temporalio.worker import WorkflowInstance
 
+from perdure.core.ahead import AHEAD
 from perdure.core.jsons import Json, Raw
 from perdure.core.ports import Host
 from perdure.core.wire import RunInput
@@ -17,7 +18,9 @@ from perdure.workflow import bridge
 from perdure.workflow.chain import Chain
 from perdure.workflow.desk import Desk
 from perdure.workflow.family import Family
+from perdure.workflow.fusing import Fused
 from perdure.workflow.interrupting import Pauses
+from perdure.workflow.lead import Lead
 from perdure.workflow.ledger import Ledger
 from perdure.workflow.ordering import in_order
 from perdure.workflow.outlet import Outlet
@@ -48,9 +51,13 @@ class Run:
     cache: RunCache = field(default_factory=RunCache)
     results: Results = field(default_factory=Results)
     family: Family = field(default_factory=Family)
+    lead: Lead = field(default_factory=Lead)
+    home: str = ""
+    """The agent whose graph runs; empty for a graph that has no name."""
     pauses: Pauses = field(default_factory=Pauses)
     tool_lists: ToolLists = field(default_factory=ToolLists)
     quick: Quick = field(default_factory=Quick)
+    fused: Fused = field(default_factory=Fused)
     adapt: Callable[[Raw], Mapping[str, Raw]] | None = None
     """Tells which parts of a graph are others in this run; for tests."""
     places: dict[str, bool] = field(default_factory=dict[str, bool])
@@ -146,6 +153,11 @@ def find_run() -> Run | None:
     if not workflow.in_workflow():
         return None
     return cast("Run | None", getattr(asyncio.get_running_loop(), RUN, None))
+
+
+def is_inside() -> bool:
+    """Tell whether this code is part of a run, or of a graph that runs ahead of one."""
+    return current_run() is not None or AHEAD.get() is not None
 
 
 def need_run(what: str) -> Run:

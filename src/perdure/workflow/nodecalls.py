@@ -146,6 +146,7 @@ def _given_answers(config: RunnableConfig) -> list[Raw]:
 
 async def _activity(run: Run, work: Work, call: NodeCall) -> Raw:
     what = f"the input of node {work.label!r}"
+    run.lead.at = run.saver.newest
     try:
         with sent(run, call.to_json(), parts=_PARTS, what=what) as data:
             return await _scheduled(work, data)
