@@ -109,7 +109,7 @@ class Bench:
             except NotAvailable as error:
                 self._servers["postgresql"] = str(error)
 
-    def measure(self, cell: Cell) -> Row:
+    async def measure(self, cell: Cell) -> Row:
         subject = SUBJECTS[cell.peer]
         try:
             command = [interpreter(subject.requirements), "-m", "benchmarks.measure"]
@@ -127,26 +127,31 @@ class Bench:
         if server is not None:
             url = subject.url.format(port=server.port) or f"{HOST}:{server.port}"
             command += ["--url", url, "--server", str(server.pid)]
-        return _run(command, limit=2 * self._timeout + 240)
+        return await _run(command, limit=2 * self._timeout + 240)
 
 
-def _run(command: list[str], *, limit: float) -> Row:
+async def _run(command: list[str], *, limit: float) -> Row:
     around = {**os.environ, "PYTHONPATH": os.pathsep.join([str(ROOT), *_python_path()])}
+    process = await asyncio.create_subprocess_exec(
+        *command,
+        *("--began", repr(time.time())),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        cwd=ROOT,
+        env=around,
+    )
     try:
-        ended = subprocess.run(
-            [*command, "--began", repr(time.time())],
-            capture_output=True,
-            text=True,
-            timeout=limit,
-            cwd=ROOT,
-            env=around,
-            check=False,
-        )
-    except subprocess.TimeoutExpired:
+        told, errors = await asyncio.wait_for(process.communicate(), limit)
+    except TimeoutError:
         return {"failure": f"killed after {limit:.0f} s"}
-    lines = [line for line in ended.stdout.splitlines() if line.startswith(MARK)]
+    finally:
+        if process.returncode is None:
+            process.kill()
+            await process.wait()
+    lines = [line for line in told.decode().splitlines() if line.startswith(MARK)]
     if not lines:
-        return {"failure": f"no result, exit {ended.returncode}: {ended.stderr[-600:]}"}
+        last = errors.decode("utf-8", "replace")[-600:]
+        return {"failure": f"no result, exit {process.returncode}: {last}"}
     found: Row = json.loads(lines[-1].removeprefix(MARK))
     return found
 
@@ -195,7 +200,7 @@ async def main() -> int:
     async with AsyncExitStack() as stack:
         await bench.prepare([SUBJECTS[name] for name in given.peers], stack)
         for cell in plan(given):
-            found = await asyncio.to_thread(bench.measure, cell)
+            found = await bench.measure(cell)
             tell(cell, found)
             place = {"suite": cell.suite, "turns": cell.turns, "payload": cell.payload}
             measurements.append({**found, **place, "peer": cell.peer})
@@ -211,11 +216,16 @@ async def main() -> int:
     return 1 if wrong or own else 0
 
 
-def stop(*_: object) -> None:
-    raise SystemExit(130)
+async def until_stopped() -> int:
+    """Run; a signal ends what was started, servers too."""
+    loop, task = asyncio.get_running_loop(), asyncio.ensure_future(main())
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, task.cancel)
+    try:
+        return await task
+    except asyncio.CancelledError:
+        return 130
 
 
 if __name__ == "__main__":
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, stop)  # also in the background: the servers stop with us
-    sys.exit(asyncio.run(main()))
+    sys.exit(asyncio.run(until_stopped()))

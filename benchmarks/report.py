@@ -103,9 +103,11 @@ COLUMNS: Mapping[str, Sequence[tuple[str, str, int]]] = {
     "park": (
         ("agents", "agents", 0),
         ("KiB per waiting run", "kib_per_waiting_run", 1),
+        ("KiB at once", "kib_at_once", 1),
         ("RSS before MiB", "rss_before_mib", 1),
         ("RSS waiting MiB", "rss_waiting_mib", 1),
         ("CPU ms to get there", "park_cpu_ms", 1),
+        ("CPU ms to go on", "release_cpu_ms", 1),
         ("idle CPU %", "idle_cpu_percent", 1),
     ),
     "cold": (

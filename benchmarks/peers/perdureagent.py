@@ -86,6 +86,8 @@ def make_agents(options: Mapping[str, str]) -> perdure.Agents:
         if not has(perdure.tool, "quick"):
             raise NotAvailable("this version has no quick tools: perdure.tool(quick=True)")
         terms["quick"] = True
+    if options.get("fused") == "1" and not has(perdure.Agents, "fuse"):
+        raise NotAvailable("this version has no fused turns: perdure.Agents(fuse=True)")
     model = perdure.model(Scripted(), name="scripted")
     observing = perdure.tool(observe, **terms)
     cautious = perdure.model(Scripted(tool="observe_asked"), name="cautious")
@@ -105,6 +107,9 @@ class PerdurePeer(TemporalPeer):
         super().__init__(**options)
         self.agents = make_agents(options)
         self.start_options: dict[str, Any] = {}
+        if options.get("quick") == "1" and has(perdure.Agents, "fuse"):
+            fuse = {"fuse": options.get("fused") == "1"}
+            self.start_options["options"] = {"models": {"*": fuse}}
         if durability := options.get("durability"):
             if not has(Client.start, "durability"):
                 raise NotAvailable(f"this version has no durability={durability!r}")

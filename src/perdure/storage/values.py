@@ -47,6 +47,7 @@ from perdure.core.pieces import Held
 from perdure.core.ports import Memo
 from perdure.core.wire import PAYLOAD_LIMIT
 from perdure.errors import Unserializable
+from perdure.storage.copies import copy_message
 from perdure.storage.kinds import TAG, has_wide_dict, read_kind, write_kind
 
 __all__ = ["MESSAGES", "TAG", "ValueCodec", "type_name"]
@@ -294,36 +295,6 @@ class ValueCodec:
             # By field name, as it was written: an alias is for the outside.
             return known.model_validate(inner, by_alias=False, by_name=True)
         return known(**cast("dict[str, Raw]", inner))
-
-
-def copy_message(message: BaseMessage, *, id: str | None) -> BaseMessage:
-    """Copy a message, with another id; who gets the copy may change it."""
-    made = type(message).__new__(type(message))
-    parts = vars(message).copy()
-    for name, value in parts.items():
-        if type(value) in _GROUPS:
-            parts[name] = _thaw(value)
-    parts["id"] = id
-    _set(made, "__dict__", parts)
-    _set(made, "__pydantic_fields_set__", message.model_fields_set.copy())
-    extra = message.__pydantic_extra__
-    _set(made, "__pydantic_extra__", None if extra is None else _thaw(extra))
-    _set(made, "__pydantic_private__", None)
-    return made
-
-
-def _thaw(value: Raw) -> Raw:
-    if type(value) is dict:
-        parts = cast("dict[Raw, Raw]", value).copy()
-        for key, item in parts.items():
-            if type(item) in _GROUPS:
-                parts[key] = _thaw(item)
-        return parts
-    return [_thaw(i) if type(i) in _GROUPS else i for i in cast("list[Raw]", value)]
-
-
-_GROUPS = frozenset({dict, list})
-_set = object.__setattr__
 
 
 @cache

@@ -39,6 +39,7 @@ from perdure.worker.carrying import carry_for_client, carry_for_replayer, carry_
 from perdure.worker.discover import discover
 from perdure.worker.keyorder import KeepOrder
 from perdure.worker.kin import check_agent_tools, store_of
+from perdure.worker.resting import REST, resting
 from perdure.worker.scan import Guard, scan
 from perdure.workflow import (
     bridge,
@@ -89,7 +90,9 @@ class Plugin(SimplePlugin):
     `guard` says what happens when a node does I/O or reads the clock: "error" (default),
     "warn" or "off". `pacing` is how long a provider's "too many requests" holds back the other
     calls of the same model on this worker at most; zero switches that off. `sink` is where
-    parts of streams go, instead of the one that the agents name.
+    parts of streams go, instead of the one that the agents name. `rest` is how long a run that
+    waits for a person stays in this worker's memory at least; it is rebuilt from its history
+    when something happens. Zero keeps all.
     """
 
     def __init__(
@@ -100,12 +103,14 @@ class Plugin(SimplePlugin):
         pacing: timedelta = PACING,
         notify: Notify | None = None,
         sink: StreamSink | None = None,
+        rest: timedelta = REST,
     ) -> None:
         if guard not in ("error", "warn", "off"):
             raise BadOption(f"guard={guard!r}: choose 'error', 'warn' or 'off'")
         self._agents = agents
         self._guard: Guard = guard
         self._ready = False
+        self._rest = rest
         if sink is not None:
             agents.sink = sink
         servers = self._servers = ToolServers(declared=agents.declared, codec=agents.codec)
@@ -184,7 +189,11 @@ class Plugin(SimplePlugin):
         if self._agents.sink is not None:
             self._agents.sink.open()
         try:
-            async with self._agents.places.serving(), self._servers.serving():
+            async with (
+                self._agents.places.serving(),
+                self._servers.serving(),
+                resting(worker, after=self._rest),
+            ):
                 await super().run_worker(worker, next)
         finally:
             await asyncio.to_thread(evict, worker)

@@ -74,11 +74,6 @@ class Chain:
         finally:
             self._met = {}
 
-    @property
-    def largest(self) -> int:
-        """Bytes of one value that can be carried."""
-        return self.codec.largest
-
     def size(self, data: Json) -> int:
         """Count the bytes of a JSON value."""
         return self.codec.size(data)

@@ -25,13 +25,12 @@ from perdure.workflow.lead import Lead
 from perdure.workflow.ledger import Ledger
 from perdure.workflow.ordering import in_order
 from perdure.workflow.outlet import Outlet
+from perdure.workflow.privates import RUN
 from perdure.workflow.quick import Quick
 from perdure.workflow.runcache import Results, RunCache
 from perdure.workflow.saver import Saver
 from perdure.workflow.taming import Tamed, tame
 from perdure.workflow.toollists import ToolLists
-
-_ATTRIBUTE = "perdure_run"
 
 
 @dataclass
@@ -150,7 +149,7 @@ def prepare(host: Host) -> Callable[[WorkflowInstance], None]:
         # There is one thread only; LangGraph calls this to stream out of a sub-graph.
         loop.call_soon_threadsafe = loop.call_soon
         loop.create_task = create_tamed_task
-        setattr(loop, _ATTRIBUTE, Run(host=host))
+        setattr(loop, RUN, Run(host=host))
 
     return hang
 
@@ -159,7 +158,7 @@ def current_run() -> Run | None:
     """Return the run that this code is part of; None outside a workflow."""
     if not workflow.in_workflow():
         return None
-    run = getattr(asyncio.get_running_loop(), _ATTRIBUTE, None)
+    run = getattr(asyncio.get_running_loop(), RUN, None)
     if run is None:
         raise Incompatible(
             "this workflow runs on a worker without Perdure's plugin; "
@@ -172,7 +171,7 @@ def find_run() -> Run | None:
     """Return the run that this code is part of; None also in a workflow without Perdure."""
     if not workflow.in_workflow():
         return None
-    return cast("Run | None", getattr(asyncio.get_running_loop(), _ATTRIBUTE, None))
+    return cast("Run | None", getattr(asyncio.get_running_loop(), RUN, None))
 
 
 def is_inside() -> bool:

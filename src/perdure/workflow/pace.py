@@ -11,7 +11,11 @@ from dataclasses import dataclass
 
 from temporalio.worker import WorkflowInstance
 
-from perdure.workflow.privates import WorkflowActivation, WorkflowActivationCompletion
+from perdure.workflow.privates import (
+    STEPS,
+    WorkflowActivation,
+    WorkflowActivationCompletion,
+)
 
 _NO_WORK = ("query_workflow", "remove_from_cache")
 
@@ -22,6 +26,8 @@ class _Seen:
 
     time: int = -1
     length: int = 0
+    steps: int = 0
+    """Activations so far, queries too."""
 
 
 def keep_pace(instance: WorkflowInstance) -> None:
@@ -40,6 +46,8 @@ def keep_pace(instance: WorkflowInstance) -> None:
                 refused.failed.failure.message = "a query came before the task of these events"
                 return refused
             seen.time, seen.length = time, length
+        seen.steps += 1
+        setattr(instance, STEPS, seen.steps)
         return activate(act)
 
     instance.activate = checked

@@ -61,6 +61,11 @@ WORKER_LOGGERS = (
 INSTANCE = ("temporalio.worker._workflow_instance", "_WorkflowInstanceImpl")
 REGISTER = "_register_task"
 """How a workflow's loop keeps hold of a task that it made itself."""
+EVICT = ("temporalio.bridge.worker", "Worker", "request_workflow_eviction")
+"""How a run leaves a worker's memory."""
+RUN = "perdure_run"
+STEPS = "perdure_steps"
+"""What Perdure hangs on a workflow's loop: its run, and how often it was activated."""
 
 CONSTANTS = "langgraph._internal._constants"
 CONFIG_KEYS: Mapping[str, str] = {
@@ -116,6 +121,8 @@ def check() -> None:
         gone.append(".".join(RECURSION_LIMIT))
     if not isinstance(_find(*TASK), type):
         gone.append(".".join(TASK))
+    if not callable(getattr(_find(*EVICT[:2]), EVICT[2], None)):
+        gone.append(".".join(EVICT))
     if not callable(getattr(_find(*INSTANCE), REGISTER, None)):
         gone.append(f"{'.'.join(INSTANCE)}.{REGISTER}")
     if not callable(getattr(UnsandboxedWorkflowRunner, "create_instance", None)):
@@ -248,11 +255,36 @@ def evict(worker: Worker) -> None:
     """
     job = WorkflowActivationJob(remove_from_cache=RemoveFromCache())
     inner = cast("Raw", getattr(worker, "_workflow_worker", None))
-    held = cast("dict[str, Raw]", getattr(inner, "_running_workflows", {}))
+    held = running_runs(worker)
     # On the run's own thread: sync code that waits there can be ended nowhere else.
     threads = cast("Raw", getattr(inner, "_workflow_task_executor", None))
     for run_id, running in list(held.items()):
         threads.submit(running.activate, WorkflowActivation(run_id=run_id, jobs=[job])).result()
+
+
+def running_runs(worker: Worker) -> Mapping[str, Raw]:
+    """Return what a worker holds in memory, by run id."""
+    inner = cast("Raw", getattr(worker, "_workflow_worker", None))
+    return cast("dict[str, Raw]", getattr(inner, "_running_workflows", {}))
+
+
+def waiting_runs(worker: Worker) -> dict[str, int]:
+    """List the runs in memory that wait for a person alone, by run id. Runs on the worker.
+
+    The numbers change when a run does anything.
+    """
+    found: dict[str, int] = {}
+    for run_id, running in list(running_runs(worker).items()):
+        instance = running.instance
+        run = getattr(instance, RUN, None)
+        if run is not None and run.desk.docket.open and not instance._pending_activities:  # noqa: SLF001
+            found[run_id] = getattr(instance, STEPS, 0)
+    return found
+
+
+def forget(worker: Worker, run_id: str) -> None:
+    """Take a run out of memory once it is idle; it is replayed when something happens."""
+    cast("Raw", worker)._bridge_worker.request_workflow_eviction(run_id)  # noqa: SLF001
 
 
 def allow_long_steps(worker: Worker) -> None:
