@@ -138,7 +138,7 @@ async def test_a_sub_agent_goes_on_and_its_parent_still_asks_for_it(real: Lab):
 
 async def test_another_worker_goes_on_where_one_stopped(real: Lab):
     done = Counted()
-    agents = sole(looping(done, 30))
+    agents = sole(looping(done, 12))
     queue = "continuing-workers"
     async with real.worker(agents, queue=queue) as runs:
         run = await runs.start("graph", continues={"events": 20, "bytes": 10**7})
