@@ -155,6 +155,7 @@ class Drive:
             self.stop = self._step() + 2 + self._limit(where)
         else:
             self.stop = ceiling
+            self.run.outlet.go_on(place[1] for place in self.run.saver.places)
         options["control"] = leaving.control
         task = asyncio.create_task(self._go(payload, where, options))
         while True:

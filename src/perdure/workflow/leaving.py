@@ -161,7 +161,8 @@ class Leaving:
                 )
             )
         except asyncio.CancelledError:
-            call.cancel()
+            if not call.cancelling():  # a run that is dropped from memory has all cancelled
+                call.cancel()
             return False
         if call.done():
             return False

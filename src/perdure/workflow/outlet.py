@@ -1,6 +1,6 @@
 """What a run sends to the worker's sink, numbered the same on every replay. Workflow side."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from typing import cast
@@ -19,6 +19,8 @@ from perdure.workflow.privates import message_stream
 
 _MODEL_RUN: ContextVar[UUID | None] = ContextVar("perdure_model_run", default=None)
 """LangChain's id of the model call that is being made here."""
+
+_TOLD_AGAIN = ("values", "checkpoints", "debug")
 
 
 class Watch(BaseCallbackHandler):
@@ -39,8 +41,27 @@ class Outlet:
     calls: dict[str, str] = field(default_factory=dict[str, str])
     """By the id of a model's message: the call that it is from."""
     tools: int = 0
+    again: dict[tuple[str, ...], list[str]] = field(
+        default_factory=dict[tuple[str, ...], list[str]]
+    )
+    """By the path of a graph, what it tells once more where a new execution goes on."""
     written: dict[int, tuple[str, Raw]] = field(default_factory=dict[int, tuple[str, Raw]])
     """By identity: the call of a tool that wrote it to its stream, and told it already."""
+
+    def go_on(self, namespaces: Iterable[str]) -> None:
+        """Expect graphs to tell once more where they stand, as they do when they are resumed."""
+        for one in namespaces:
+            self.again[tuple(one.split("|")) if one else ()] = [*_TOLD_AGAIN]
+
+    def _is_known(self, mode: str, ns: tuple[str, ...], part: Raw) -> bool:
+        """Tell whether a part was told in the execution before."""
+        due = self.again.get(ns)
+        if not due or mode not in due:
+            return False
+        if mode == "debug" and cast("Mapping[str, Raw]", part).get("type") != "checkpoint":
+            return False
+        due.remove(mode)
+        return True
 
     def live_tool(self, configurable: Mapping[str, Raw]) -> Live:
         """Say how a call of a tool tells what it writes to its stream."""
@@ -55,6 +76,8 @@ class Outlet:
 
     def send_part(self, host: Host, mode: str, ns: tuple[str, ...], part: Raw) -> None:
         """Send one part of a stream mode."""
+        if self.again and self._is_known(mode, ns, part):
+            return
         if mode == "messages":
             message, metadata = cast("tuple[BaseMessage, dict[str, Raw]]", part)
             call = self.calls.get(message.id or "", "")

@@ -27,6 +27,7 @@ from perdure.workflow.current import Run, need_run
 from perdure.workflow.family import Child
 from perdure.workflow.packing import fit
 
+_UNTOLD = "?"
 DEPTH = 8
 """How deep agents may call one another, unless a tool says otherwise."""
 
@@ -252,6 +253,11 @@ class Reporter:
         if idle and self._wanted != self._told:
             self._task = asyncio.get_running_loop().create_task(self._tell())
 
+    def tell_again(self) -> None:
+        """Tell what the run asks, or that it asks nothing."""
+        self._told = (_UNTOLD,)
+        self.changed()
+
     async def _tell(self) -> None:
         parent = workflow.get_external_workflow_handle(cast("str", self.run.start.parent))
         while self._wanted != self._told:
@@ -267,4 +273,8 @@ class Reporter:
 def report_to_parent(run: Run) -> None:
     """Let a nested run tell its parent what it asks."""
     if run.start.nested and run.start.parent:
-        run.desk.on_change.append(Reporter(run=run).changed)
+        reporter = Reporter(run=run)
+        run.desk.on_change.append(reporter.changed)
+        if run.executions > 1:
+            # What the last task of the execution before had to tell went with it.
+            reporter.tell_again()

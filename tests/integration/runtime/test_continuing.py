@@ -252,7 +252,7 @@ async def test_effects_keep_keys_of_their_own(lab: Lab):
         assert len({key.split(":")[1] for key in mine}) == 1
 
 
-async def test_totals_are_those_of_the_whole_run(lab: Lab):
+async def test_totals_are_those_of_the_whole_run(real: Lab):
     done = Counted()
     tool = looking(done, "count")
 
@@ -265,7 +265,7 @@ async def test_totals_are_those_of_the_whole_run(lab: Lab):
     graph.add_node("agent", looping(done, 10))
     graph.add_node("node", node)
     graph.add_edge(START, "agent").add_edge("agent", "node")
-    async with lab.worker(sole(graph.compile())) as runs:
+    async with real.worker(sole(graph.compile())) as runs:
         run = await runs.start("graph", continues=SOON)
         question = await run.question()
         status = await run.query("status")

@@ -202,7 +202,7 @@ def incompressible(size: int) -> str:
 async def test_a_carry_that_is_too_large_leaves_the_run_where_it_is(real: Lab):
     done = Counted()
     graph = StateGraph(MessagesState)
-    text = incompressible(1_800_000)
+    text = incompressible(4_000_000)
     graph.add_node("grow", lambda state: {"messages": [AIMessage(text, id="large")]})
     graph.add_node("small", lambda state: {"messages": [RemoveMessage(id="large")]})
     graph.add_node("ask", lambda state: {"messages": [AIMessage(interrupt("well?"))]})
