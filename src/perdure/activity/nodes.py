@@ -29,6 +29,7 @@ from perdure.core.ports import Codec
 from perdure.core.wire import PAYLOAD_LIMIT
 from perdure.errors import (
     Incompatible,
+    NewerWire,
     NodeFailed,
     PayloadTooLarge,
     PerdureError,
@@ -313,4 +314,5 @@ def _failure(error: Exception, call: NodeCall, label: str, codec: Codec) -> Appl
 
 
 def _final(error: PerdureError) -> ApplicationError:
-    return ApplicationError(scrub(str(error)), type=error.code, non_retryable=True)
+    final = not isinstance(error, NewerWire)
+    return ApplicationError(scrub(str(error)), type=error.code, non_retryable=final)

@@ -252,7 +252,10 @@ class ValueCodec:
         if not isinstance(data, Held):
             return kind(**self._parts(data))
         if data.piece.made is None:
-            data.piece.made = kind(**self._parts(data))
+            made = kind(**self._parts(data))
+            if not _is_plain(vars(made)) or not _is_plain(made.model_extra):
+                return made  # an object of the app's: who gets it may change it
+            data.piece.made = made
         return copy_message(cast("BaseMessage", data.piece.made), id=data.entry[1])
 
     def _read_plain(self, tag: str, data: JsonObject) -> object:
@@ -308,6 +311,14 @@ def _thaw(value: Raw) -> Raw:
     if type(value) is dict:
         return {key: _thaw(item) for key, item in cast("dict[Raw, Raw]", value).items()}
     return [_thaw(item) for item in cast("list[Raw]", value)] if type(value) is list else value
+
+
+def _is_plain(value: Raw) -> bool:
+    """Tell whether `_thaw` copies all of a value that can be changed."""
+    if type(value) is dict or type(value) is list:
+        held = cast("Raw", value)
+        return all(map(_is_plain, held.values() if type(held) is dict else held))
+    return value is None or isinstance(value, str | int | float)
 
 
 @cache

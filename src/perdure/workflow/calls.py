@@ -61,7 +61,7 @@ from perdure.workflow.packing import (
 from perdure.workflow.quick import Missed, pause, try_quick
 from perdure.workflow.raising import original
 
-PARTS, WIDE_PARTS = ("messages", "args", "scene"), ("options", "config")
+PARTS, WIDE_PARTS = ("messages", "args", "scene"), ("options", "scene.config")
 """What of a call is written by reference."""
 _SHUTDOWN = "WorkerShutdown"
 """What Temporal's SDK calls an attempt that ended because its worker was stopped."""

@@ -32,6 +32,11 @@ from perdure.workflow.sending import Sending, answer
 LINES = 16
 """Lists that a run remembers to go on from: its own conversation, and those of sub-agents."""
 _NOTES = 512
+_ONLY_PLAIN = (
+    orjson.OPT_PASSTHROUGH_DATACLASS
+    | orjson.OPT_PASSTHROUGH_DATETIME
+    | orjson.OPT_PASSTHROUGH_SUBCLASS
+)
 _Stamp = tuple[Raw, ...]
 _Noted = tuple[BaseMessage, _Stamp, Held]
 
@@ -49,6 +54,8 @@ class Chain:
     known: set[str] = field(default_factory=set[str])
     lines: "OrderedDict[str, list[Entry]]" = field(default_factory=OrderedDict[str, list[Entry]])
     """The lists that were sent, by what names them; the newest last."""
+    whole: bool = True
+    """Whether the history holds all that its calls refer to, so that it can be read alone."""
     _calls: int = 0
     _open: dict[int, Sending] = field(default_factory=dict[int, Sending])
     _young: dict[int, _Noted] = field(default_factory=dict[int, _Noted])
@@ -128,6 +135,7 @@ class Chain:
         """Count what a call sends as held by history, and answer for it while it is open."""
         if workflow.get_query_handler(PIECES_QUERY) is None:
             workflow.set_query_handler(PIECES_QUERY, self.tell)
+        sending.begun = workflow.info().get_current_history_length()
         self.known |= sending.fresh
         for head, held in sending.lists.items():
             self._remember(head, held)
@@ -136,6 +144,11 @@ class Chain:
     def end(self, sending: Sending) -> None:
         """Answer for a call no more."""
         self._open.pop(sending.number, None)
+        if sending.begun == workflow.info().get_current_history_length():
+            # Cancelled in the step that made it, so history will never hold it.
+            self.known -= sending.fresh
+            self.lines.clear()
+            self.whole = False
 
     def tell(self, raw: Raw) -> JsonObject:
         """Answer a worker that does not know what a call refers to."""
@@ -165,7 +178,7 @@ def stamp_of(message: BaseMessage) -> _Stamp | None:
     """
     told: list[Raw] = []
     for value in vars(message).values():
-        if value is None or isinstance(value, str | bool | int):
+        if value is None or type(value) is str:
             told.append(value)
         elif not _tell(value, told):
             return None
@@ -176,7 +189,7 @@ def stamp_of(message: BaseMessage) -> _Stamp | None:
 
 
 def _tell(value: Raw, told: list[Raw]) -> bool:
-    if value in ([], {}):
+    if (type(value) is list or type(value) is dict) and not value:
         told.append(None)
         return True
     if isinstance(value, list):
@@ -187,19 +200,22 @@ def _tell(value: Raw, told: list[Raw]) -> bool:
 
 def _tell_block(block: Raw, told: list[Raw]) -> bool:
     """Tell a block of content, a call of a tool, or a dict of metadata."""
-    if isinstance(block, dict):
-        for key, item in cast("dict[Raw, Raw]", block).items():
-            told.append(key)
-            if item is None or isinstance(item, str | bool | int):
-                told.append(item)
-            else:
-                try:
-                    told.append(orjson.dumps(item))
-                except TypeError:
-                    return False
-        return True
+    if not isinstance(block, dict):
+        return _tell_whole(block, told)
+    told.append(len(cast("dict[Raw, Raw]", block)))
+    for key, item in cast("dict[Raw, Raw]", block).items():
+        told.append(key)
+        if item is None or type(item) is str:
+            told.append(item)
+        elif not _tell_whole(item, told):
+            return False
+    return True
+
+
+def _tell_whole(value: Raw, told: list[Raw]) -> bool:
+    """Tell a value as bytes: 1, 1.0 and True are three."""
     try:
-        told.append(orjson.dumps(block))
+        told.append(orjson.dumps(value, option=_ONLY_PLAIN))
     except TypeError:
         return False
     return True
