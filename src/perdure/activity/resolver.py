@@ -25,6 +25,10 @@ Ask = Callable[[JsonObject], Awaitable[JsonObject]]
 """Ask the run."""
 WAIT = timedelta(seconds=0.5)
 LONGEST_WAIT = timedelta(seconds=20)
+PATIENCE = timedelta(seconds=2)
+"""For the first answer: servers drop a question now and then, so it is soon asked again."""
+LONGEST_PATIENCE = timedelta(seconds=60)
+"""A worker may have to replay a long run first."""
 _ROUNDS = 6
 _WANTED = 10_000
 """Pieces that are asked for together."""
@@ -129,13 +133,15 @@ async def _ask_run(request: JsonObject) -> JsonObject:
     handle = activity.client().get_workflow_handle(
         info.workflow_id or "", run_id=info.workflow_run_id
     )
-    wait = WAIT
+    wait, patience = WAIT, PATIENCE
     while True:
         try:
-            return as_object(await handle.query(PIECES_QUERY, request), what="an answer")
+            answer = await handle.query(PIECES_QUERY, request, rpc_timeout=patience)
+            return as_object(answer, what="an answer")
         except (WorkflowQueryFailedError, WorkflowQueryRejectedError, RPCError) as error:
             if isinstance(error, RPCError) and error.status == RPCStatusCode.NOT_FOUND:
                 raise PiecesLost(f"the run is not there any more: {shorten(str(error))}") from error
             activity.logger.info("nobody answers for the run; asking again: %s", error)
+            patience = min(patience * 2, LONGEST_PATIENCE)
         await asyncio.sleep(wait.total_seconds())
         wait = min(wait * 2, LONGEST_WAIT)

@@ -15,8 +15,9 @@ from temporalio.client import (
 from perdure.client import starting
 from perdure.client.failures import Failure
 from perdure.client.faults import translated
-from perdure.client.finding import fetch_chain, find_run
+from perdure.client.finding import find_run
 from perdure.client.handle import RunHandle
+from perdure.client.histories import HistoryCalls
 from perdure.client.inbox import (
     NoWorker,
     agent_of,
@@ -62,7 +63,7 @@ class _Probe:
 
 
 @dataclass(frozen=True)
-class Client(StateCalls, StreamCalls, ThreadCalls):
+class Client(HistoryCalls, StateCalls, StreamCalls, ThreadCalls):
     """Perdure's client, over a connected client of Temporal's."""
 
     temporal: temporalio.client.Client
@@ -376,11 +377,8 @@ class Client(StateCalls, StreamCalls, ThreadCalls):
             RunNotFound: There is no such run.
         """
         execution = await self.describe(run_id)
-        histories = await fetch_chain(self.temporal, execution, target=self.target)
-        raw = execution.raw_description
-        converter = self.temporal.data_converter
-        await uncover(converter, [*(e for h in histories for e in h.events), raw])
-        return read_timeline(histories, decode=decoder(converter), description=raw)
+        histories, decode = await self.histories(execution)
+        return read_timeline(histories, decode=decode, description=execution.raw_description)
 
     async def closing(self, run_id: str) -> Timeline:
         """Read how a run ended; of a run that is under way there is nothing to read yet."""

@@ -111,7 +111,7 @@ def branching(model: Any, tool: Any) -> Any:
 
     def fan(state: MessagesState) -> list[Send]:
         same = [*state["messages"], HumanMessage(LONG, id="same")]
-        return [Send("think", {"messages": [*same, HumanMessage(f"{n}")]}) for n in range(6)]
+        return [Send("think", {"messages": [*same, HumanMessage(f"{n}")]}) for n in range(3)]
 
     graph = StateGraph(MessagesState)
     graph.add_node("think", think)
@@ -159,7 +159,14 @@ async def test_every_call_gets_what_it_gets_in_plain_langgraph(
     asked, used = perdure.model(durable.model(), name="m"), perdure.tool(tool)
     async with fleet(lab, lambda: sole(make(asked, used))) as runs:
         run = await runs.start("graph", refer=True)
-        told = runs.agents.codec.decode(await Client(runs.client).result(run.id))
+        client = Client(runs.client)
+        told = runs.agents.codec.decode(await client.result(run.id))
+        made = await client.raw_calls(run.id)
+    shown = [one.input["messages"] for one in made if one.activity == "perdure.model"]
+    assert shown == [runs.agents.codec.encode(one, what="x") for one in durable.seen] or (
+        shape == "branches"
+    )
+    assert [one.missing for one in made if one.missing] == []
     order: Any = sorted if shape == "branches" else list
     assert order(map(repr, durable.told())) == order(map(repr, plain.told()))
     assert not any("spoilt" in m.additional_kwargs for one in durable.seen for m in one)
