@@ -1,18 +1,26 @@
-"""Read whole histories of runs, without a worker."""
+"""The part of the client that reads histories. Caller side."""
 
 from typing import Protocol
 
 import temporalio.client
-from temporalio.client import WorkflowExecutionDescription, WorkflowHistory
+from temporalio.client import (
+    WorkflowExecutionDescription,
+    WorkflowHistory,
+    WorkflowHistoryEventFilterType,
+)
 
+from perdure.client.faults import translated
 from perdure.client.finding import fetch_chain
-from perdure.client.payloads import Decode, decoder, uncover
+from perdure.client.payloads import decoder, first, for_run, seal_of, uncover
 from perdure.client.rawcalls import RawCall, read_calls
+from perdure.client.reading import read_timeline
+from perdure.client.timeline import Timeline
+from perdure.core.pieces import is_result
 from perdure.errors import BadInput
 
 
-class Reader(Protocol):
-    """What reading a history needs of the client."""
+class Describing(Protocol):
+    """A client that knows its server."""
 
     @property
     def temporal(self) -> temporalio.client.Client:
@@ -28,36 +36,67 @@ class Reader(Protocol):
         """Return Temporal's own description of a run."""
         ...
 
-    async def histories(
-        self, execution: WorkflowExecutionDescription
-    ) -> tuple[list[WorkflowHistory], Decode]:
-        """Fetch a run's executions, oldest first, and what reads their values."""
+    async def timeline(
+        self, run_id: str, *, known: dict[str, WorkflowHistory] | None = None
+    ) -> Timeline:
+        """Read a run's time line."""
         ...
 
 
 class HistoryCalls:
-    """The part of the client that reads whole histories."""
+    """Read what a run did from the history of its executions; needs no worker."""
 
-    async def raw_calls(self: Reader, run_id: str, *, only: int | None = None) -> list[RawCall]:
+    async def timeline(
+        self: Describing, run_id: str, *, known: dict[str, WorkflowHistory] | None = None
+    ) -> Timeline:
+        """Read a run's time line from the histories of all its executions.
+
+        `known` keeps what was read of executions that have ended, for the next time.
+
+        Raises:
+            RunNotFound: There is no such run.
+        """
+        execution = await self.describe(run_id)
+        before = {id(history) for history in (known or {}).values()}
+        histories = await fetch_chain(self.temporal, execution, target=self.target, known=known)
+        raw = execution.raw_description
+        converter = for_run(self.temporal, run_id)
+        fresh = [history for history in histories if id(history) not in before]
+        await uncover(converter, [*(e for h in fresh for e in h.events), raw])
+        seal = seal_of(converter)
+        return read_timeline(histories, decode=decoder(converter), description=raw, seal=seal)
+
+    async def raw_calls(self: Describing, run_id: str, *, only: int | None = None) -> list[RawCall]:
         """Read what each call of a run really got, or one of them (from 1); needs no worker.
 
         Raises:
             RunNotFound: There is no such run.
             BadInput: The run made no call of that number.
         """
-        histories, decode = await self.histories(await self.describe(run_id))
-        found = list(read_calls(histories, decode=decode, only=only))
+        histories = await fetch_chain(
+            self.temporal, await self.describe(run_id), target=self.target
+        )
+        converter = for_run(self.temporal, run_id)
+        await uncover(converter, [e for h in histories for e in h.events])
+        decode, seal = decoder(converter), seal_of(converter)
+        found = list(read_calls(histories, decode=decode, only=only, seal=seal))
         if only is not None and not found:
-            made = sum(1 for _ in read_calls(histories, decode=decode))
+            made = sum(1 for _ in read_calls(histories, decode=decode, seal=seal))
             raise BadInput(f"run {run_id!r} made {made} calls; there is no number {only}")
         return found
 
-    async def histories(
-        self: Reader, execution: WorkflowExecutionDescription
-    ) -> tuple[list[WorkflowHistory], Decode]:
-        """Fetch a run's executions, oldest first, and what reads their values."""
-        histories = await fetch_chain(self.temporal, execution, target=self.target)
-        converter = self.temporal.data_converter
-        raw = execution.raw_description
-        await uncover(converter, [*(e for h in histories for e in h.events), raw])
-        return histories, decoder(converter)
+    async def closing(self: Describing, run_id: str) -> Timeline:
+        """Read how a run ended; of a run that is under way there is nothing to read yet."""
+        handle = self.temporal.get_workflow_handle(run_id)
+        with translated(target=self.target, run_id=run_id):
+            history = await handle.fetch_history(
+                event_filter_type=WorkflowHistoryEventFilterType.CLOSE_EVENT
+            )
+        converter = for_run(self.temporal, run_id)
+        await uncover(converter, history.events)
+        decode = decoder(converter)
+        for event in history.events:
+            done = event.workflow_execution_completed_event_attributes
+            if is_result(first(done.result.payloads, decode)):
+                return await self.timeline(run_id)
+        return read_timeline([history], decode=decode)

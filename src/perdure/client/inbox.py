@@ -2,7 +2,7 @@
 
 import asyncio
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import temporalio.client
 from temporalio.client import (
@@ -17,7 +17,7 @@ from temporalio.service import RPCError, RPCStatusCode
 
 from perdure.client.failures import refusal
 from perdure.client.faults import as_perdure, not_found
-from perdure.client.index import ours
+from perdure.client.index import AGENT, ours
 from perdure.client.records import CLOSED, Inbox, Unasked, Waiting, waitings_of
 from perdure.core.approvals import Decision, digest_of
 from perdure.core.jsons import Json, JsonObject, Raw, as_object, shorten
@@ -26,6 +26,7 @@ from perdure.core.names import (
     DECIDE_UPDATE,
     QUESTIONS_MEMO,
     QUESTIONS_QUERY,
+    STARTED_MEMO,
     STATUS_ATTRIBUTE,
 )
 from perdure.core.payloads import in_order
@@ -75,13 +76,29 @@ async def ask_run(
 
 async def agent_of(execution: WorkflowExecution) -> str:
     """Read the agent's name from the memo."""
-    memo = await execution.memo_value(AGENT_MEMO, "")
+    try:
+        memo = await execution.memo_value(AGENT_MEMO, "")
+    except PerdureError:  # encrypted for somebody else; a list shows the others all the same
+        found = execution.typed_search_attributes.get(AGENT)
+        return str(found or "(encrypted)")
     return str(memo or execution.workflow_type)
+
+
+async def started_of(execution: WorkflowExecution) -> datetime:
+    """Tell when a run began: its first execution, if it went on in new ones."""
+    told = await execution.memo_value(STARTED_MEMO, None)
+    try:
+        return datetime.fromisoformat(str(told)) if told else execution.start_time
+    except ValueError:
+        return execution.start_time
 
 
 async def noted_questions(execution: WorkflowExecution) -> tuple[Waiting, ...]:
     """Read the open questions that an indexed run has noted in its memo; needs no worker."""
-    memo = await execution.memo_value(QUESTIONS_MEMO, None)
+    try:
+        memo = await execution.memo_value(QUESTIONS_MEMO, None)
+    except PerdureError:  # as in `agent_of`
+        return ()
     return waitings_of(memo, run_id=execution.id, agent=await agent_of(execution))
 
 

@@ -8,7 +8,7 @@ from temporalio.api.history.v1 import HistoryEvent
 from temporalio.client import WorkflowHistory
 
 from perdure.client.book import Book
-from perdure.client.payloads import Decode, first, payloads_of
+from perdure.client.payloads import Decode, first, payloads_in
 from perdure.core.jsons import Json, JsonObject
 
 _SCHEDULED = EventType.EVENT_TYPE_ACTIVITY_TASK_SCHEDULED
@@ -54,7 +54,7 @@ def read_calls(
     for history in histories:
         for event in history.events:
             if event.event_type != _SCHEDULED:
-                for payload in payloads_of(event):
+                for payload in payloads_in(event):
                     book.learn(decode(payload))
                 continue
             number += 1

@@ -4,6 +4,7 @@ AGENT_WORKFLOW = "perdure.agent"
 THREAD_WORKFLOW = "perdure.thread"
 MODEL_ACTIVITY = "perdure.model"
 TOOL_ACTIVITY = "perdure.tool"
+AHEAD_ACTIVITY = "perdure.ahead"
 NODE_ACTIVITY = "perdure.node"
 STORE_ACTIVITY = "perdure.store"
 TOOL_LIST_ACTIVITY = "perdure.mcp.tools"
@@ -33,6 +34,14 @@ INT_ATTRIBUTES = (WAITING_ATTRIBUTE,)
 
 QUESTIONS_MEMO = "perdure.questions"
 AGENT_MEMO = "perdure.agent"
+STARTED_MEMO = "perdure.started"
+"""When the first execution of a run began, if there are several."""
+
+BLOB_ENCODING = "perdure/blob"
+"""The `encoding` of a payload that rests in a blob store."""
+BLOB_NAME = "blob"
+BLOB_SIZE = "size"
+"""Of its metadata: the blob's name, and the bytes of the value."""
 
 PREFIX = "perdure."
 TASK_QUEUE = "perdure"

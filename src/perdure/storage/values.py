@@ -45,7 +45,9 @@ from pydantic import BaseModel, RootModel
 from perdure.core.jsons import Json, JsonObject, Raw, shorten
 from perdure.core.pieces import Held
 from perdure.core.ports import Memo
+from perdure.core.wire import PAYLOAD_LIMIT
 from perdure.errors import Unserializable
+from perdure.storage.copying import copy_message, is_plain
 from perdure.storage.kinds import TAG, has_wide_dict, read_kind, write_kind
 
 __all__ = ["MESSAGES", "TAG", "ValueCodec", "type_name"]
@@ -108,6 +110,9 @@ class ValueCodec:
             raise Unserializable(f"a value that came in cannot be read: {text}") from error
         finally:
             _MEMO.reset(token)
+
+    largest: int = PAYLOAD_LIMIT
+    """Bytes of one value that can be carried to another process."""
 
     def size(self, data: Json) -> int:
         """Count the bytes of a JSON value in UTF-8."""
@@ -253,7 +258,7 @@ class ValueCodec:
             return kind(**self._parts(data))
         if data.piece.made is None:
             made = kind(**self._parts(data))
-            if not _is_plain(vars(made)) or not _is_plain(made.model_extra):
+            if not is_plain(vars(made)) or not is_plain(made.model_extra):
                 return made  # an object of the app's: who gets it may change it
             data.piece.made = made
         return copy_message(cast("BaseMessage", data.piece.made), id=data.entry[1])
@@ -293,32 +298,6 @@ class ValueCodec:
             # By field name, as it was written: an alias is for the outside.
             return known.model_validate(inner, by_alias=False, by_name=True)
         return known(**cast("dict[str, Raw]", inner))
-
-
-def copy_message(message: BaseMessage, *, id: str | None) -> BaseMessage:
-    """Copy a message, with another id; who gets the copy may change it."""
-    made = type(message).__new__(type(message))
-    parts = {name: _thaw(value) for name, value in vars(message).items()}
-    object.__setattr__(made, "__dict__", {**parts, "id": id})
-    object.__setattr__(made, "__pydantic_fields_set__", set(message.model_fields_set))
-    extra = message.__pydantic_extra__
-    object.__setattr__(made, "__pydantic_extra__", None if extra is None else _thaw(extra))
-    object.__setattr__(made, "__pydantic_private__", None)
-    return made
-
-
-def _thaw(value: Raw) -> Raw:
-    if type(value) is dict:
-        return {key: _thaw(item) for key, item in cast("dict[Raw, Raw]", value).items()}
-    return [_thaw(item) for item in cast("list[Raw]", value)] if type(value) is list else value
-
-
-def _is_plain(value: Raw) -> bool:
-    """Tell whether `_thaw` copies all of a value that can be changed."""
-    if type(value) is dict or type(value) is list:
-        held = cast("Raw", value)
-        return all(map(_is_plain, held.values() if type(held) is dict else held))
-    return value is None or isinstance(value, str | int | float)
 
 
 @cache

@@ -38,6 +38,7 @@ _ONLY_PLAIN = (
     | orjson.OPT_PASSTHROUGH_SUBCLASS
 )
 _Stamp = tuple[Raw, ...]
+_PLAIN = frozenset({str, int})
 _Noted = tuple[BaseMessage, _Stamp, Held]
 
 
@@ -74,6 +75,11 @@ class Chain:
             return self.codec.decode(data, memo=self)
         finally:
             self._met = {}
+
+    @property
+    def largest(self) -> int:
+        """How many bytes one value may take, where this run is worked on."""
+        return self.codec.largest
 
     def size(self, data: Json) -> int:
         """Count the bytes of a JSON value."""
@@ -177,45 +183,39 @@ def stamp_of(message: BaseMessage) -> _Stamp | None:
     cannot be told so; it is then written anew each time.
     """
     told: list[Raw] = []
-    for value in vars(message).values():
-        if value is None or type(value) is str:
-            told.append(value)
-        elif not _tell(value, told):
-            return None
-    extra = message.model_extra
-    if extra and not _tell(extra, told):
+    try:
+        for value in vars(message).values():
+            if value is None or type(value) in _PLAIN:
+                told.append(value)
+            else:
+                _tell(value, told)
+        if message.model_extra:
+            _tell(message.model_extra, told)
+    except TypeError:
         return None
     return tuple(told)
 
 
-def _tell(value: Raw, told: list[Raw]) -> bool:
-    if (type(value) is list or type(value) is dict) and not value:
-        told.append(None)
-        return True
-    if isinstance(value, list):
-        told.append(len(cast("list[Raw]", value)))
-        return all(_tell_block(block, told) for block in cast("list[Raw]", value))
-    return _tell_block(value, told)
+def _tell(value: Raw, told: list[Raw]) -> None:
+    """Tell content, calls of tools, or metadata; `TypeError` if that is not possible."""
+    if type(value) is list:
+        blocks = cast("list[Raw]", value)
+        told.append(len(blocks))
+        for block in blocks:
+            if type(block) is dict:
+                _tell(block, told)
+            else:
+                told.append(block if type(block) in _PLAIN else _dumps(block))
+    elif type(value) is dict:
+        parts = cast("dict[Raw, Raw]", value)
+        told.append(len(parts))
+        for key, item in parts.items():
+            told.append(key)
+            told.append(item if item is None or type(item) in _PLAIN else _dumps(item))
+    else:
+        told.append(value if type(value) in _PLAIN else _dumps(value))
 
 
-def _tell_block(block: Raw, told: list[Raw]) -> bool:
-    """Tell a block of content, a call of a tool, or a dict of metadata."""
-    if not isinstance(block, dict):
-        return _tell_whole(block, told)
-    told.append(len(cast("dict[Raw, Raw]", block)))
-    for key, item in cast("dict[Raw, Raw]", block).items():
-        told.append(key)
-        if item is None or type(item) is str:
-            told.append(item)
-        elif not _tell_whole(item, told):
-            return False
-    return True
-
-
-def _tell_whole(value: Raw, told: list[Raw]) -> bool:
-    """Tell a value as bytes: 1, 1.0 and True are three."""
-    try:
-        told.append(orjson.dumps(value, option=_ONLY_PLAIN))
-    except TypeError:
-        return False
-    return True
+def _dumps(value: Raw) -> bytes:
+    """Tell a value as bytes: True is not 1, and a dataclass is not told."""
+    return orjson.dumps(value, option=_ONLY_PLAIN)

@@ -25,6 +25,10 @@ LONG = "a long text, of which history needs one copy. " * 20
 SYSTEM = SystemMessage("You help. " * 40, id="s")
 
 
+def seeded(seed: int) -> random.Random:
+    return random.Random(seed)  # noqa: S311
+
+
 def called(name: str, **args: Any) -> dict[str, Any]:
     return {"name": name, "args": args, "id": f"c-{name}", "type": "tool_call"}
 
@@ -87,12 +91,12 @@ def conversations(chance: random.Random) -> list[list[BaseMessage]]:
 @pytest.mark.parametrize("capacity", [1, 4000, 10**8])
 async def test_any_list_arrives_as_it_was(ends: Ends, seed: int, capacity: int) -> None:
     ends.forget(capacity=capacity)
-    await ends.same(conversations(random.Random(seed)))
+    await ends.same(conversations(seeded(seed)))
 
 
 @pytest.mark.parametrize("seed", range(8))
 async def test_any_list_arrives_at_a_worker_that_is_new_to_the_run(ends: Ends, seed: int) -> None:
-    for value in conversations(random.Random(seed)):
+    for value in conversations(seeded(seed)):
         ends.forget(capacity=10**8)
         assert await ends.messages(value) == value
 
@@ -100,7 +104,7 @@ async def test_any_list_arrives_at_a_worker_that_is_new_to_the_run(ends: Ends, s
 @pytest.mark.parametrize("seed", range(8))
 async def test_two_workers_that_take_turns_get_every_list(ends: Ends, seed: int) -> None:
     workers = [ends.resolver, type(ends.resolver)(shelf=Shelf())]
-    for number, value in enumerate(conversations(random.Random(seed))):
+    for number, value in enumerate(conversations(seeded(seed))):
         ends.resolver = workers[number % 3 == 0]
         assert await ends.messages(value) == value
 
@@ -255,7 +259,7 @@ async def test_the_same_steps_give_the_same_bytes(ends: Ends) -> None:
     def written() -> list[str]:
         other = Ends(ends.history)
         made: list[str] = []
-        for value in conversations(random.Random(7)):
+        for value in conversations(seeded(7)):
             sending = other.write(value, options={"b": 1, "a": LONG})
             other.chain.begin(sending)
             ends.history.length += 1
@@ -280,7 +284,7 @@ async def test_a_seal_changes_every_digest(ends: Ends) -> None:
 async def test_a_sealed_chain_works(ends: Ends, capacity: int) -> None:
     sealed = Ends(ends.history, seal=b"secret")
     sealed.forget(capacity=capacity)
-    await sealed.same(conversations(random.Random(3)))
+    await sealed.same(conversations(seeded(3)))
 
 
 # Messages that are changed in place
