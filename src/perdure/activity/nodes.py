@@ -28,6 +28,7 @@ from perdure.core.nodes import NodeCall, NodeReply
 from perdure.core.ports import Codec
 from perdure.errors import (
     Incompatible,
+    NewerWire,
     NodeFailed,
     PayloadTooLarge,
     PerdureError,
@@ -312,4 +313,5 @@ def _failure(error: Exception, call: NodeCall, label: str, codec: Codec) -> Appl
 
 
 def _final(error: PerdureError) -> ApplicationError:
-    return ApplicationError(scrub(str(error)), type=error.code, non_retryable=True)
+    final = not isinstance(error, NewerWire)
+    return ApplicationError(scrub(str(error)), type=error.code, non_retryable=final)

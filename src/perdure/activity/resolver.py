@@ -25,7 +25,13 @@ Ask = Callable[[JsonObject], Awaitable[JsonObject]]
 """Ask the run."""
 WAIT = timedelta(seconds=0.5)
 LONGEST_WAIT = timedelta(seconds=20)
+PATIENCE = timedelta(seconds=2)
+"""For the first answer: servers drop a question now and then, so it is soon asked again."""
+LONGEST_PATIENCE = timedelta(seconds=60)
+"""A worker may have to replay a long run first."""
 _ROUNDS = 6
+_WANTED = 10_000
+"""Pieces that are asked for together."""
 
 
 @dataclass
@@ -81,8 +87,8 @@ class _Asking:
         self.reading.lost = {}
         for name in lists:
             await self._fetch_list(name)
-        if want:
-            await self._fetch_pieces(want)
+        for first in range(0, len(want), _WANTED):
+            await self._fetch_pieces(want[first : first + _WANTED])
 
     async def _fetch_list(self, name: str) -> None:
         entries: list[Entry] = []
@@ -101,16 +107,17 @@ class _Asking:
         while first < len(want):
             request: JsonObject = {"want": cast("Json", want), "from": first, "at": at}
             answer = await self._ask(request)
-            for item in cast("list[list[Raw]]", answer.get("pieces") or []):
-                name, value = str(item[0]), item[1]
-                if isinstance(value, str):
-                    parts.append(value)
-                    if int(item[2]) + len(value) >= int(item[3]):
-                        self.reading.take(name, "".join(parts))
-                        parts = []
-                else:
-                    self.reading.take(name, value)
             first, at = int(cast("Raw", answer["from"])), int(cast("Raw", answer["at"]))
+            told = cast("list[list[Raw]]", answer.get("pieces") or [])
+            for number, item in enumerate(told, 1):
+                name, value = str(item[0]), item[1]
+                if not isinstance(value, str):
+                    self.reading.take(name, value)
+                    continue
+                parts.append(value)
+                if at == 0 or number < len(told):  # else the next answer goes on with it
+                    self.reading.take(name, "".join(parts))
+                    parts = []
 
     async def _ask(self, request: JsonObject) -> JsonObject:
         self.resolver.asked += 1
@@ -126,13 +133,15 @@ async def _ask_run(request: JsonObject) -> JsonObject:
     handle = activity.client().get_workflow_handle(
         info.workflow_id or "", run_id=info.workflow_run_id
     )
-    wait = WAIT
+    wait, patience = WAIT, PATIENCE
     while True:
         try:
-            return as_object(await handle.query(PIECES_QUERY, request), what="an answer")
+            answer = await handle.query(PIECES_QUERY, request, rpc_timeout=patience)
+            return as_object(answer, what="an answer")
         except (WorkflowQueryFailedError, WorkflowQueryRejectedError, RPCError) as error:
             if isinstance(error, RPCError) and error.status == RPCStatusCode.NOT_FOUND:
                 raise PiecesLost(f"the run is not there any more: {shorten(str(error))}") from error
             activity.logger.info("nobody answers for the run; asking again: %s", error)
+            patience = min(patience * 2, LONGEST_PATIENCE)
         await asyncio.sleep(wait.total_seconds())
         wait = min(wait * 2, LONGEST_WAIT)

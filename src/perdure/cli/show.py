@@ -1,6 +1,9 @@
 """`perdure show`: the time line of one run."""
 
 import json
+from typing import Annotated
+
+import typer
 
 from perdure.cli.asking import lines_of
 from perdure.cli.exit import Code, carry_out
@@ -11,6 +14,10 @@ from perdure.cli.session import open_client
 from perdure.client import Inbox, Timeline
 
 _LONGEST = 4000
+Raw = Annotated[bool, typer.Option("--raw", help="Print what each call really got, as JSON.")]
+CallNumber = Annotated[
+    int | None, typer.Option("--call", metavar="N", min=1, help="As --raw, for call number N.")
+]
 
 
 def command(
@@ -20,16 +27,23 @@ def command(
     namespace: Namespace = None,
     profile: Profile = None,
     as_json: AsJson = False,
+    raw: Raw = False,
+    call: CallNumber = None,
     verbose: Verbose = False,
 ) -> None:
     """Show what a run did: each call, question and decision, and how it ended.
 
-    Read from the run's history; needs no worker.
+    Read from the run's history; needs no worker. A call's input refers to what the history
+    holds already; --raw prints the whole of it, one JSON object per call.
     """
     where = Where(address=address, namespace=namespace, profile=profile)
 
     async def work() -> int:
         client = await open_client(where, verbose=verbose)
+        if raw or call is not None:
+            for one in await client.raw_calls(await client.find(run), only=call):
+                write_json(one.to_json())
+            return Code.DONE
         line = await client.timeline(await client.find(run))
         open_now = line.status == "waiting"
         inbox = await client.questions(line.run_id) if open_now else Inbox()

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from perdure.core.jsons import Json, JsonObject, Raw, shorten
 from perdure.core.pieces import REFERENCES, is_result
 from perdure.core.reading import Reading
+from perdure.core.scenes import join_config
 from perdure.core.shelf import Shelf
 from perdure.errors import PiecesLost
 
@@ -35,6 +36,26 @@ class Book:
             blind.read(value)
         read = {name: self.show(call[name]) for name in shown if name in call}
         return {**call, **read}
+
+    def whole(self, call: JsonObject) -> tuple[JsonObject, tuple[str, ...]]:
+        """Return a call that was taken as its activity got it, and what is not known, by digest.
+
+        A part of which something is not known stays as it was sent.
+        """
+        if REFERENCES not in call:
+            return call, ()
+        read: JsonObject = {}
+        missing: list[str] = []
+        for name, value in call.items():
+            if name == REFERENCES:
+                continue
+            reading = Reading(self.shelf)
+            found = reading.read(value)
+            read[name] = value if reading.lost else found
+            missing += reading.lost
+        if isinstance(scene := read.get("scene"), dict) and "spot" in scene:
+            scene["config"] = join_config(scene.get("config"), scene.pop("spot"))
+        return read, tuple(dict.fromkeys(missing))
 
     def show(self, value: Json) -> Json:
         """Return a value as it was meant; what is not known stays a reference."""

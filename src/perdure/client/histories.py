@@ -12,9 +12,11 @@ from temporalio.client import (
 from perdure.client.faults import translated
 from perdure.client.finding import fetch_chain
 from perdure.client.payloads import decoder, first, for_run, seal_of, uncover
+from perdure.client.rawcalls import RawCall, read_calls
 from perdure.client.reading import read_timeline
 from perdure.client.timeline import Timeline
 from perdure.core.pieces import is_result
+from perdure.errors import BadInput
 
 
 class Describing(Protocol):
@@ -63,6 +65,25 @@ class HistoryCalls:
         await uncover(converter, [*(e for h in fresh for e in h.events), raw])
         seal = seal_of(converter)
         return read_timeline(histories, decode=decoder(converter), description=raw, seal=seal)
+
+    async def raw_calls(self: Describing, run_id: str, *, only: int | None = None) -> list[RawCall]:
+        """Read what each call of a run really got, or one of them (from 1); needs no worker.
+
+        Raises:
+            RunNotFound: There is no such run.
+            BadInput: The run made no call of that number.
+        """
+        histories = await fetch_chain(
+            self.temporal, await self.describe(run_id), target=self.target
+        )
+        converter = for_run(self.temporal, run_id)
+        await uncover(converter, [e for h in histories for e in h.events])
+        decode, seal = decoder(converter), seal_of(converter)
+        found = list(read_calls(histories, decode=decode, only=only, seal=seal))
+        if only is not None and not found:
+            made = sum(1 for _ in read_calls(histories, decode=decode, seal=seal))
+            raise BadInput(f"run {run_id!r} made {made} calls; there is no number {only}")
+        return found
 
     async def closing(self: Describing, run_id: str) -> Timeline:
         """Read how a run ended; of a run that is under way there is nothing to read yet."""

@@ -32,6 +32,7 @@ from perdure.core.wire import Status, usage_of
 _BRINGING = frozenset(
     {
         EventType.EVENT_TYPE_MARKER_RECORDED,
+        EventType.EVENT_TYPE_ACTIVITY_TASK_FAILED,
         EventType.EVENT_TYPE_CHILD_WORKFLOW_EXECUTION_COMPLETED,
         EventType.EVENT_TYPE_WORKFLOW_EXECUTION_UPDATE_ACCEPTED,
         EventType.EVENT_TYPE_WORKFLOW_EXECUTION_SIGNALED,

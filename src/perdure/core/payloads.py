@@ -21,5 +21,16 @@ def in_order(value: Raw) -> Raw:
     """
     if not isinstance(value, dict | list | tuple):
         return value
-    data = json.dumps(value, cls=AdvancedJSONEncoder, separators=(",", ":")).encode()
-    return RawValue(Payload(metadata={"encoding": b"json/plain"}, data=data))
+    return RawValue(Payload(metadata={"encoding": b"json/plain"}, data=_written(value)))
+
+
+def _written(value: Raw) -> bytes:
+    """Write as UTF-8, which is what `Codec.size` counts; escapes would take up to three times."""
+    try:
+        return _dumps(value, escape=False).encode("utf-8")
+    except UnicodeEncodeError:  # a lone surrogate
+        return _dumps(value, escape=True).encode("ascii")
+
+
+def _dumps(value: Raw, *, escape: bool) -> str:
+    return json.dumps(value, cls=AdvancedJSONEncoder, separators=(",", ":"), ensure_ascii=escape)

@@ -47,7 +47,7 @@ from perdure.core.pieces import Held
 from perdure.core.ports import Memo
 from perdure.core.wire import PAYLOAD_LIMIT
 from perdure.errors import Unserializable
-from perdure.storage.copies import copy_message
+from perdure.storage.copying import copy_message, is_plain
 from perdure.storage.kinds import TAG, has_wide_dict, read_kind, write_kind
 
 __all__ = ["MESSAGES", "TAG", "ValueCodec", "type_name"]
@@ -257,7 +257,10 @@ class ValueCodec:
         if not isinstance(data, Held):
             return kind(**self._parts(data))
         if data.piece.made is None:
-            data.piece.made = kind(**self._parts(data))
+            made = kind(**self._parts(data))
+            if not is_plain(vars(made)) or not is_plain(made.model_extra):
+                return made  # an object of the app's: who gets it may change it
+            data.piece.made = made
         return copy_message(cast("BaseMessage", data.piece.made), id=data.entry[1])
 
     def _read_plain(self, tag: str, data: JsonObject) -> object:

@@ -88,7 +88,7 @@ class AgentWorkflow:
         if run.start.nested:
             told: JsonObject = {"output": data, "totals": totals_of(run)}
             data = told
-        elif run.start.refer and run.codec.size(data) > SMALL:
+        elif run.start.refer and run.codec.whole and run.codec.size(data) > SMALL:
             sending = run.codec.shrink({"v": data}, parts=("v",))
             data = {TAG: RESULT, "v": sending.data["v"]}
         fit(run.host.codec, data, what="the result of the run")

@@ -60,7 +60,7 @@ from perdure.workflow.quick import Missed, pause, try_quick
 from perdure.workflow.raising import original
 from perdure.workflow.repairing import tell
 
-PARTS, WIDE_PARTS = ("messages", "args", "scene"), ("options", "config")
+PARTS, WIDE_PARTS = ("messages", "args", "scene"), ("options", "scene.config")
 """What of a call is written by reference."""
 
 

@@ -32,8 +32,13 @@ from perdure.workflow.sending import Sending, answer
 LINES = 16
 """Lists that a run remembers to go on from: its own conversation, and those of sub-agents."""
 _NOTES = 512
+_ONLY_PLAIN = (
+    orjson.OPT_PASSTHROUGH_DATACLASS
+    | orjson.OPT_PASSTHROUGH_DATETIME
+    | orjson.OPT_PASSTHROUGH_SUBCLASS
+)
 _Stamp = tuple[Raw, ...]
-_PLAIN = frozenset({str, bool, int})
+_PLAIN = frozenset({str, int})
 _Noted = tuple[BaseMessage, _Stamp, Held]
 
 
@@ -50,6 +55,8 @@ class Chain:
     known: set[str] = field(default_factory=set[str])
     lines: "OrderedDict[str, list[Entry]]" = field(default_factory=OrderedDict[str, list[Entry]])
     """The lists that were sent, by what names them; the newest last."""
+    whole: bool = True
+    """Whether the history holds all that its calls refer to, so that it can be read alone."""
     _calls: int = 0
     _open: dict[int, Sending] = field(default_factory=dict[int, Sending])
     _young: dict[int, _Noted] = field(default_factory=dict[int, _Noted])
@@ -134,6 +141,7 @@ class Chain:
         """Count what a call sends as held by history, and answer for it while it is open."""
         if workflow.get_query_handler(PIECES_QUERY) is None:
             workflow.set_query_handler(PIECES_QUERY, self.tell)
+        sending.begun = workflow.info().get_current_history_length()
         self.known |= sending.fresh
         for head, held in sending.lists.items():
             self._remember(head, held)
@@ -142,6 +150,11 @@ class Chain:
     def end(self, sending: Sending) -> None:
         """Answer for a call no more."""
         self._open.pop(sending.number, None)
+        if sending.begun == workflow.info().get_current_history_length():
+            # Cancelled in the step that made it, so history will never hold it.
+            self.known -= sending.fresh
+            self.lines.clear()
+            self.whole = False
 
     def tell(self, raw: Raw) -> JsonObject:
         """Answer a worker that does not know what a call refers to."""
@@ -192,12 +205,17 @@ def _tell(value: Raw, told: list[Raw]) -> None:
             if type(block) is dict:
                 _tell(block, told)
             else:
-                told.append(block if type(block) in _PLAIN else orjson.dumps(block))
+                told.append(block if type(block) in _PLAIN else _dumps(block))
     elif type(value) is dict:
         parts = cast("dict[Raw, Raw]", value)
         told.append(len(parts))
         for key, item in parts.items():
             told.append(key)
-            told.append(item if item is None or type(item) in _PLAIN else orjson.dumps(item))
+            told.append(item if item is None or type(item) in _PLAIN else _dumps(item))
     else:
-        told.append(value if type(value) in _PLAIN else orjson.dumps(value))
+        told.append(value if type(value) in _PLAIN else _dumps(value))
+
+
+def _dumps(value: Raw) -> bytes:
+    """Tell a value as bytes: True is not 1, and a dataclass is not told."""
+    return orjson.dumps(value, option=_ONLY_PLAIN)

@@ -26,10 +26,12 @@ from perdure.core.pieces import (
 )
 
 PAGE = 1_000_000
-"""Characters of one answer to a worker; Temporal's messages are limited to 4 MiB."""
+"""Bytes of one answer to a worker, about; Temporal's server refuses more than 2 MiB."""
 _ENTRIES = 10_000
-_TRIED = 4
-"""Lists that a new one is compared with, if it goes on from none."""
+_AROUND = 60
+"""Bytes of a piece beside its value."""
+_NEAR = 4
+"""Items that a list is told by at most if the first list that it goes on from is good enough."""
 
 
 @dataclass(kw_only=True)
@@ -48,13 +50,17 @@ class Sending:
     pieces: dict[str, Json] = field(default_factory=dict[str, Json])
     """Texts and values that the call refers to."""
     alone: list[Held] = field(default_factory=list[Held])
+    begun: int = -1
+    """How long the history was when the call was made."""
+    _places: dict[str, Json] | None = None
+    """Everything that the call refers to, once somebody asked for some of it."""
 
     def write(self, call: JsonObject, *, parts: tuple[str, ...], wide: tuple[str, ...]) -> None:
         """Write the call; sets `data`."""
         self.data = {
             name: self._wide(value)
             if name in wide
-            else self._part(value, wide)
+            else self._group(name, value, wide)
             if name in parts
             else value
             for name, value in call.items()
@@ -63,31 +69,36 @@ class Sending:
 
     def find(self, name: str) -> Json:
         """Return what a digest names in this call; None if it refers to nothing of that name."""
-        if name in self.pieces:
-            return self.pieces[name]
-        for one in self._messages():
-            if one.piece.digest == name:
-                return one.piece.flat
-            if name in one.piece.texts:
-                return one.piece.texts[name]
-        return None
+        if self._places is None:
+            places: dict[str, Json] = {}
+            for one in self._messages():
+                places[one.piece.digest] = one.piece.flat
+                places.update(one.piece.texts)
+            self._places = {**places, **self.pieces}
+        return self._places.get(name)
 
     def _messages(self) -> Iterable[Held]:
         for held in self.lists.values():
             yield from held
         yield from self.alone
 
-    def _part(self, value: Json, wide: tuple[str, ...] = ()) -> Json:
+    def _group(self, name: str, value: Json, wide: tuple[str, ...]) -> Json:
+        """Write a part of the call whose own parts may be wide: `scene.config`."""
+        if not isinstance(value, dict) or isinstance(value, Held):
+            return self._part(value)
+        return {
+            key: self._wide(item) if f"{name}.{key}" in wide else self._part(item)
+            for key, item in value.items()
+        }
+
+    def _part(self, value: Json) -> Json:
         if isinstance(value, str):
             return self._text(value)
         if isinstance(value, Held):
             self.alone.append(value)
             return {TAG: CHAIN, "o": [self._entry(value)], "one": True}
         if isinstance(value, dict):
-            return {
-                key: self._wide(item) if key in wide else self._part(item)
-                for key, item in value.items()
-            }
+            return {key: self._part(item) for key, item in value.items()}
         if isinstance(value, list):
             if value and all(type(item) is Held for item in value):
                 return self._list(cast("list[Held]", value))
@@ -140,15 +151,13 @@ class Sending:
         self, entries: list[Entry]
     ) -> tuple[str | None, Sequence[tuple[int, int] | Entry]]:
         """Find the list that this one goes on from, or that it has most in common with."""
-        newest = list(reversed(self.lines.items()))
-        for head, line in newest:
-            if len(line) <= len(entries) and entries[: len(line)] == line:
-                return head, differences(line, entries)
         best: tuple[str | None, Sequence[tuple[int, int] | Entry]] = (None, entries)
-        for head, line in newest[:_TRIED]:
+        for head, line in reversed(self.lines.items()):
             told = differences(line, entries)
             if len(told) < len(best[1]):
                 best = (head, told)
+            if len(best[1]) <= _NEAR and best[0] is not None:
+                break
         return best
 
     def _entry(self, held: Held) -> Json:
@@ -188,15 +197,30 @@ def answer(sending: Sending, request: JsonObject) -> JsonObject:
     for number in range(first, len(want)):
         value = sending.find(want[number])
         if isinstance(value, str):
-            part = value[at : at + room]
+            part = _fitting(value, at, room)
+            if not part:
+                return {"pieces": told, "from": number, "at": at}
             told.append([want[number], part, at, len(value)])
-            room -= len(part)
+            room -= _width(part)
             if at + len(part) < len(value):
                 return {"pieces": told, "from": number, "at": at + len(part)}
         else:
+            room -= _width(value)
+            if room < 0 and told:
+                return {"pieces": told, "from": number, "at": 0}
             told.append([want[number], value])
-            room -= len(repr(value))
         at = 0
-        if room <= 0:
-            return {"pieces": told, "from": number + 1, "at": 0}
     return {"pieces": told, "from": len(want), "at": 0}
+
+
+def _fitting(text: str, at: int, room: int) -> str:
+    """Return as much of a text as there is room for; it may take several bytes a character."""
+    part = text[at : at + max(room, 0)]
+    while part and (width := _width(part)) > room:
+        part = part[: len(part) * room // width]
+    return part
+
+
+def _width(value: Json) -> int:
+    """Count the bytes that a value takes at most in an answer."""
+    return len(canonical(value)) + _AROUND

@@ -59,6 +59,27 @@ def test_a_time_line_as_json_counts_calls(perdure, done):
     assert (told.data["model_calls"], told.data["repeated_model_calls"]) == (1, 0)
 
 
+def test_raw_calls_are_whole(perdure):
+    run_id, text = new_id(), "much to say " * 100
+    perdure("run", "echo", "-i", json.dumps({"text": text}), "--id", run_id)
+    call = perdure("show", run_id, "--raw").data
+    messages = [{"$": "human", "content": text}]
+    assert (call["number"], call["input"]["messages"]) == (1, messages)
+
+
+def test_one_raw_call_can_be_asked_for(perdure):
+    run_id = new_id()
+    perdure("run", "twice", "--id", run_id, "--no-wait")
+    perdure("approve", run_id)
+    told = perdure("show", run_id, "--call", "1")
+    assert told.data["input"]["args"]["body"] == "1"
+
+
+def test_a_raw_call_that_was_not_made_is_an_error_with_their_number(perdure, done):
+    told = perdure("show", done, "--call", "7")
+    assert (told.code, "made 1 calls; there is no number 7" in told.err) == (2, True)
+
+
 def test_a_watch_of_an_ended_run_ends(perdure, done):
     assert perdure("watch", done).code == 0
 

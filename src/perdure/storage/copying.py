@@ -1,13 +1,10 @@
-"""Copy messages that were read once, for everybody who asks for them again."""
+"""Copy messages, so that who gets one may change it."""
 
 from typing import cast
 
 from langchain_core.messages import BaseMessage
 
 from perdure.core.jsons import Raw
-
-_GROUPS = frozenset({dict, list})
-_set = object.__setattr__
 
 
 def copy_message(message: BaseMessage, *, id: str | None) -> BaseMessage:
@@ -34,3 +31,16 @@ def _thaw(value: Raw) -> Raw:
                 parts[key] = _thaw(item)
         return parts
     return [_thaw(i) if type(i) in _GROUPS else i for i in cast("list[Raw]", value)]
+
+
+_GROUPS = frozenset({dict, list})
+_set = object.__setattr__
+
+
+def is_plain(value: Raw) -> bool:
+    """Tell whether a copy shares nothing with a value that can be changed."""
+    if type(value) is dict:
+        return all(is_plain(item) for item in cast("dict[Raw, Raw]", value).values())
+    if type(value) is list:
+        return all(is_plain(item) for item in cast("list[Raw]", value))
+    return value is None or isinstance(value, str | int | float)
