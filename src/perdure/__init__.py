@@ -9,6 +9,8 @@ from importlib.metadata import version as _version
 from typing import TYPE_CHECKING
 
 from perdure.core.approvals import Approve, Decision
+from perdure.core.keyrings import Key, Keyring, Whose
+from perdure.core.offloading import Payloads
 from perdure.core.options import LLM_RETRY, TOOL_RETRY, Retry
 
 if TYPE_CHECKING:
@@ -52,8 +54,12 @@ __all__ = [
     "Agents",
     "Approve",
     "Decision",
+    "Key",
+    "Keyring",
+    "Payloads",
     "Plugin",
     "Retry",
+    "Whose",
     "agent_tool",
     "ask",
     "effect_key",

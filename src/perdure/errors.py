@@ -26,7 +26,9 @@ PerdureError
 │   ├── ToolFailed
 │   ├── ToolServerFailed        an MCP server could not be asked for its tools
 │   ├── NodeFailed              a node of the graph raised
-│   └── StorageFailed           long-term memory or a thread could not be read or written
+│   └── StorageFailed           long-term memory, a thread or a blob could not be read or written
+│       ├── BlobMissing         the blob store does not hold a large value
+│       └── BlobBroken          the blob store holds other bytes than were put
 ├── ModelMistake                the model kept answering what cannot be used
 ├── EffectUnknown               an effect may have happened: a person must look
 ├── Refused                     a decision was not accepted
@@ -46,7 +48,9 @@ PerdureError
 └── Unavailable                 the operator: something must be started or freed
     ├── ServerUnavailable
     ├── NewerWire               a newer Perdure wrote a call than this worker's
-    ├── StorageUnavailable      the database of memory or threads cannot be opened
+    ├── StorageUnavailable      a database or a blob store cannot be opened, written or reached
+    ├── KeyMissing              a value was encrypted with a key that this process lacks
+    ├── Undecryptable           a value does not decrypt: another key of that id, or changed
     └── PortTaken
 ```
 
@@ -210,9 +214,21 @@ class NodeFailed(CallFailed):
 
 
 class StorageFailed(CallFailed):
-    """Long-term memory or a thread could not be read or written."""
+    """Long-term memory, a thread or a blob could not be read or written."""
 
     code = "storage_failed"
+
+
+class BlobMissing(StorageFailed):
+    """The blob store does not hold a large value that a run refers to."""
+
+    code = "blob_missing"
+
+
+class BlobBroken(StorageFailed):
+    """The blob store holds other bytes than those that were put."""
+
+    code = "blob_broken"
 
 
 class ModelMistake(PerdureError):
@@ -324,7 +340,7 @@ class ServerUnavailable(Unavailable):
 
 
 class StorageUnavailable(Unavailable):
-    """The database of long-term memory or of threads cannot be opened."""
+    """A database or a blob store cannot be opened, written or reached."""
 
     code = "storage_unavailable"
 
@@ -333,6 +349,18 @@ class NewerWire(Unavailable):
     """A newer Perdure wrote a call, in a form that this worker does not know."""
 
     code = "newer_wire"
+
+
+class KeyMissing(Unavailable):
+    """A value was encrypted with a key that this process does not have."""
+
+    code = "key_missing"
+
+
+class Undecryptable(Unavailable):
+    """A value does not decrypt: the key of that id is another one, or the bytes were changed."""
+
+    code = "undecryptable"
 
 
 class PortTaken(Unavailable):

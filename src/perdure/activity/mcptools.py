@@ -27,7 +27,7 @@ from perdure.core.names import TOOL_LIST_ACTIVITY
 from perdure.core.ports import Codec
 from perdure.core.toolservers import CALL_META, KEY_META, ServerTool, ToolCard
 from perdure.core.verdicts import Verdict
-from perdure.core.wire import PAYLOAD_LIMIT, ToolCall
+from perdure.core.wire import ToolCall
 from perdure.errors import PayloadTooLarge, PerdureError, ToolServerFailed, UnknownTool
 
 if TYPE_CHECKING:
@@ -88,8 +88,9 @@ class ToolServers:
                 fault, verdict, code=ToolServerFailed.code, subject="listing tools"
             ) from plain
         listed: Json = {"tools": [card.to_json() for card in cards]}
-        if self._codec.size(listed) > PAYLOAD_LIMIT:
-            text = f"the tool list of MCP server {name!r} takes more than {PAYLOAD_LIMIT:,} bytes"
+        if self._codec.size(listed) > self._codec.largest:
+            most = f"{self._codec.largest:,} bytes"
+            text = f"the tool list of MCP server {name!r} takes more than {most}"
             raise ApplicationError(text, type=PayloadTooLarge.code, non_retryable=True)
         return listed
 

@@ -21,7 +21,6 @@ from perdure.activity.keeping import keeping
 from perdure.core.jsons import Json, JsonObject, Raw, as_object
 from perdure.core.names import STORE_ACTIVITY
 from perdure.core.ports import Codec
-from perdure.core.wire import PAYLOAD_LIMIT
 from perdure.errors import BadInput, PayloadTooLarge
 
 
@@ -45,9 +44,9 @@ class MemoryActivities:
             ops = [self._read(store, one) for one in cast("list[JsonObject]", request["ops"])]
             results = await store.abatch(ops)
             answer: JsonObject = {"results": [self._write(one) for one in results]}
-            if self._codec.size(answer) > PAYLOAD_LIMIT:
+            if self._codec.size(answer) > self._codec.largest:
                 raise PayloadTooLarge(
-                    f"what the store found takes more than {PAYLOAD_LIMIT:,} bytes; "
+                    f"what the store found takes more than {self._codec.largest:,} bytes; "
                     "search with a lower limit"
                 )
             return answer

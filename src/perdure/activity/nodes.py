@@ -26,7 +26,6 @@ from perdure.core.jsons import Json, Raw
 from perdure.core.names import NODE_ACTIVITY
 from perdure.core.nodes import NodeCall, NodeReply
 from perdure.core.ports import Codec
-from perdure.core.wire import PAYLOAD_LIMIT
 from perdure.errors import (
     Incompatible,
     NodeFailed,
@@ -135,8 +134,8 @@ class NodeActivities:
         except PerdureError as error:
             raise _final(error) from error
         size = self._codec.size(reply)
-        if size > PAYLOAD_LIMIT:
-            text = f"{what} takes {size:,} bytes; at most {PAYLOAD_LIMIT:,} can be carried"
+        if size > self._codec.largest:
+            text = f"{what} takes {size:,} bytes; at most {self._codec.largest:,} can be carried"
             raise _final(PayloadTooLarge(f"{text}. Return a reference to where it is stored"))
         self._resolver.shelf.learn(reply)
         return reply

@@ -13,7 +13,6 @@ from perdure.activity.undoing import delete_after, delete_slowly, is_sorted
 from perdure.core.jsons import Json, JsonObject, Raw, as_object
 from perdure.core.names import LOAD_THREAD_ACTIVITY, SAVE_THREAD_ACTIVITY
 from perdure.core.ports import Codec
-from perdure.core.wire import PAYLOAD_LIMIT
 from perdure.errors import PayloadTooLarge
 
 _PAGE = 20
@@ -49,10 +48,10 @@ class ThreadActivities:
             namespaces = cast("list[str]", request.get("namespaces") or [])
             found = await _newest(saver, thread, namespaces)
             entries: list[Json] = [self._write(one) for one in found]
-            if self._codec.size(entries) > PAYLOAD_LIMIT:
+            if self._codec.size(entries) > self._codec.largest:
                 raise PayloadTooLarge(
-                    f"the state of thread {thread!r} takes more than {PAYLOAD_LIMIT:,} bytes; "
-                    "keep large texts outside of the state"
+                    f"the state of thread {thread!r} takes more than "
+                    f"{self._codec.largest:,} bytes; keep large texts outside of the state"
                 )
             return {"entries": entries}
 

@@ -1,11 +1,14 @@
 """`perdure dev`: Temporal, its UI and a worker on one machine."""
 
-import asyncio
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from perdure.cli.carrying import FOLDER, payloads_of
+from perdure.cli.codec import asked_to_stop, check_installed
 from perdure.cli.exit import Code, carry_out
 from perdure.cli.options import DEFAULT_QUEUE, AsJson, Store, StreamTo, TaskQueue, Threads, Verbose
 from perdure.cli.output import err, write_json
@@ -13,9 +16,12 @@ from perdure.cli.project import Config, choose_app, load_project
 from perdure.cli.streams import STREAM_FILE, writing_sink
 from perdure.cli.worker import tell_ready
 from perdure.client.connect import ADDRESS, connect, quiet_runtime
-from perdure.testing.servers import DevServer
+from perdure.core.offloading import Payloads
+from perdure.errors import MissingExtra
+from perdure.storage.payloads import Carrier
+from perdure.testing.servers import HOST, DevServer, free_port
 from perdure.worker.agents import Agents
-from perdure.worker.factory import run_worker, stop_signals
+from perdure.worker.factory import run_worker
 from perdure.worker.scan import Guard
 
 PORT = 7233
@@ -59,16 +65,51 @@ def command(
         if agents is not None:
             agents.places.change(store=store, threads=threads, data=data)
             agents.sink = writing_sink(stream, agents.sink, data / STREAM_FILE)
-        server = DevServer(data=data, port=port, ui_port=ui_port)
-        async with server:
+        payloads = payloads_of(None if agents is None else agents.payloads, data=data)
+        async with _started(data, port, ui_port, payloads or Payloads()) as server:
             _tell_server(server, as_json=as_json)
+            if data != FOLDER and payloads is not None and not as_json:
+                err(f"for other commands: export PERDURE_BLOBS={payloads.blobs}")
             await _serve(
-                server, agents, task_queue=task_queue, guard=guard, as_json=as_json, verbose=verbose
+                server,
+                agents,
+                payloads,
+                task_queue=task_queue,
+                guard=guard,
+                as_json=as_json,
+                verbose=verbose,
             )
         err("stopped; the next `perdure dev` goes on from here")
         return Code.DONE
 
     carry_out(work(), as_json=as_json, verbose=verbose)
+
+
+@asynccontextmanager
+async def _started(
+    data: Path, port: int, ui_port: int, payloads: Payloads
+) -> AsyncGenerator[DevServer]:
+    """Start the server, and what its UI reads encrypted and large values with."""
+    try:
+        check_installed()
+    except MissingExtra as error:
+        if payloads.encrypts:
+            err(f"warning: Temporal's UI shows encrypted values as they are; {error}")
+        async with DevServer(data=data, port=port, ui_port=ui_port) as server:
+            yield server
+        return
+    from perdure.server.codec import Endpoint, serving  # noqa: PLC0415 - needs an extra
+
+    own = free_port()
+    extra = ("--ui-codec-endpoint", f"http://{HOST}:{own}")
+    codec = Carrier(payloads)
+    try:
+        async with DevServer(data=data, port=port, ui_port=ui_port, extra=extra) as server:
+            origins = (f"http://{HOST}:{server.ui_port}", f"http://localhost:{server.ui_port}")
+            async with serving(Endpoint(codec=codec, origins=origins), host=HOST, port=own):
+                yield server
+    finally:
+        await codec.close()
 
 
 def _tell_server(server: DevServer, *, as_json: bool) -> None:
@@ -85,6 +126,7 @@ def _tell_server(server: DevServer, *, as_json: bool) -> None:
 async def _serve(
     server: DevServer,
     agents: Agents | None,
+    payloads: Payloads | None,
     *,
     task_queue: str,
     guard: Guard,
@@ -94,10 +136,11 @@ async def _serve(
     """Run the worker, or only wait, until somebody says stop."""
     if agents is None:
         err("no app was given, so no worker runs: perdure worker APP")
-        await _asked_to_stop()
+        await asked_to_stop()
         return
     quiet_runtime("WARN" if verbose else "ERROR")
-    client = await connect(server.address)
+    agents.payloads = payloads
+    client = await connect(server.address, payloads=payloads)
 
     def ready(identity: str) -> None:
         tell_ready(agents, task_queue, client.target, identity, as_json=as_json)
@@ -105,11 +148,3 @@ async def _serve(
             err("ready; Ctrl-C stops everything")
 
     await run_worker(client.temporal, agents, task_queue=task_queue, guard=guard, ready=ready)
-
-
-async def _asked_to_stop() -> None:
-    stopped = asyncio.Event()
-    loop = asyncio.get_running_loop()
-    for number in stop_signals():
-        loop.add_signal_handler(number, stopped.set)
-    await stopped.wait()

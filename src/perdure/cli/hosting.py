@@ -4,6 +4,7 @@ from collections.abc import AsyncGenerator
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 
+from perdure.cli.carrying import payloads_of
 from perdure.cli.dev import PORT
 from perdure.cli.options import Where
 from perdure.cli.output import err
@@ -12,6 +13,7 @@ from perdure.cli.session import open_client
 from perdure.cli.streams import STREAM_FILE, reading_sink, writing_sink
 from perdure.client import Client, connect
 from perdure.core.frames import StreamSink
+from perdure.core.offloading import Payloads
 from perdure.errors import BadInput, ServerUnavailable
 from perdure.testing.servers import DevServer
 from perdure.worker.factory import make_worker
@@ -59,7 +61,8 @@ async def connected(
         agents.sink = sink = writing_sink(stream, agents.sink, data / STREAM_FILE)
         if sink is not None:
             stack.callback(sink.close)
-        client = await _reach(stack, where, data, sink, verbose=verbose)
+        agents.payloads = payloads = payloads_of(agents.payloads, data=data)
+        client = await _reach(stack, where, data, sink, payloads, verbose=verbose)
         worker = make_worker(client.temporal, agents, task_queue=task_queue)
         await stack.enter_async_context(worker)
         yield client, chosen
@@ -72,13 +75,19 @@ def _choose(agent: str, names: list[str], app: str) -> str:
 
 
 async def _reach(
-    stack: AsyncExitStack, where: Where, data: Path, sink: StreamSink | None, *, verbose: bool
+    stack: AsyncExitStack,
+    where: Where,
+    data: Path,
+    sink: StreamSink | None,
+    payloads: Payloads | None,
+    *,
+    verbose: bool,
 ) -> Client:
     try:
-        return await open_client(where, verbose=verbose, sink=sink)
+        return await open_client(where, verbose=verbose, sink=sink, payloads=payloads)
     except ServerUnavailable:
         if where.address is not None:
             raise
     server = await stack.enter_async_context(DevServer(data=data, port=PORT))
     err(f"no Temporal server answered, so one runs here: {server.address}, data in {data}")
-    return await connect(server.address, sink=sink)
+    return await connect(server.address, sink=sink, payloads=payloads)

@@ -22,7 +22,7 @@ class Door:
     panel: str
 
 
-_MAKE, _SEE, _DECIDE = "Run agents", "Look", "Decide"
+_MAKE, _SEE, _DECIDE, _CLEAN = "Run agents", "Look", "Decide", "Clean up"
 COMMANDS: Mapping[str, Door] = {
     "demo": Door(module="demo", help="See it work in one minute, without a key.", panel=_MAKE),
     "dev": Door(module="dev", help="Temporal, its UI and a worker on one machine.", panel=_MAKE),
@@ -34,11 +34,14 @@ COMMANDS: Mapping[str, Door] = {
     "show": Door(module="show", help="The time line of a run.", panel=_SEE),
     "watch": Door(module="watch", help="Follow a run until it ends.", panel=_SEE),
     "doctor": Door(module="doctor", help="Check server, worker and settings.", panel=_SEE),
+    "codec": Door(module="codec", help="Let Temporal's UI read values.", panel=_SEE),
     "approvals": Door(module="approvals", help="What waits for a person.", panel=_DECIDE),
     "approve": Door(module="approve", help="Say yes.", panel=_DECIDE),
     "reject": Door(module="reject", help="Say no, with a reason.", panel=_DECIDE),
     "edit": Door(module="edit", help="Say yes with changed arguments.", panel=_DECIDE),
     "respond": Door(module="respond", help="Answer instead of the tool.", panel=_DECIDE),
+    "rm": Door(module="rm", help="Delete a run.", panel=_CLEAN),
+    "gc": Door(module="gc", help="Remove large values that no run needs.", panel=_CLEAN),
 }
 
 

@@ -95,6 +95,34 @@ Threads = Annotated[
         rich_help_panel=_KEEP,
     ),
 ]
+Blobs = Annotated[
+    str | None,
+    typer.Option(
+        "--blobs",
+        metavar="URL",
+        help="Where large values rest: file:///folder, s3://bucket/prefix or postgresql://... "
+        "\\[env: PERDURE_BLOBS] \\[default: file:.perdure/blobs]",
+        rich_help_panel=_KEEP,
+    ),
+]
+Grace = Annotated[
+    str,
+    typer.Option(
+        "--grace",
+        metavar="TIME",
+        help="Leave what is younger: 90s, 30m, 1h, 2d. A value is stored before its run "
+        "refers to it.",
+    ),
+]
+Also = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--also",
+        metavar="NAMESPACE",
+        help="Another namespace whose runs use the same store; may be repeated.",
+    ),
+]
+DEFAULT_GRACE = "1h"
 
 Context = Annotated[
     str | None,

@@ -5,6 +5,7 @@ from typing import Annotated
 
 import typer
 
+from perdure.cli.carrying import payloads_of
 from perdure.cli.exit import Code, carry_out
 from perdure.cli.options import (
     DEFAULT_QUEUE,
@@ -58,7 +59,8 @@ def command(
         agents = load_project(need_app(app, config))
         agents.places.change(store=store, threads=threads, data=data)
         agents.sink = writing_sink(stream, agents.sink, FOLDER / STREAM_FILE)
-        client = await open_client(where, verbose=verbose)
+        agents.payloads = payloads_of(agents.payloads)
+        client = await open_client(where, verbose=verbose, payloads=agents.payloads)
 
         def ready(identity: str) -> None:
             tell_ready(agents, task_queue, client.target, identity, as_json=as_json)

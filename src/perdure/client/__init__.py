@@ -16,22 +16,26 @@ from perdure.client.records import Inbox, RunStatus, RunSummary, Unasked, Waitin
 from perdure.client.runs import Client
 from perdure.client.stream import End, Event
 from perdure.client.timeline import Asked, Call, Happening, Timeline
+from perdure.client.upkeep import Deleted, Heap, Sweep
 from perdure.core.merging import Part, Reset
 
 __all__ = [
     "Asked",
     "Call",
     "Client",
+    "Deleted",
     "End",
     "Event",
     "Failure",
     "Happening",
+    "Heap",
     "Inbox",
     "Part",
     "Reset",
     "RunHandle",
     "RunStatus",
     "RunSummary",
+    "Sweep",
     "Target",
     "Timeline",
     "Unasked",

@@ -15,7 +15,9 @@ from temporalio.service import RetryConfig, RPCError
 from perdure.client.runs import Client
 from perdure.core.frames import StreamSink
 from perdure.core.jsons import shorten
+from perdure.core.offloading import Payloads
 from perdure.errors import BadOption, ServerUnavailable
+from perdure.storage.payloads import compose
 
 ADDRESS = "127.0.0.1:7233"
 NAMESPACE = "default"
@@ -84,6 +86,7 @@ async def connect(
     profile: str | None = None,
     environment: Mapping[str, str] | None = None,
     plugins: Sequence[temporalio.client.Plugin] = (),
+    payloads: Payloads | None = None,
     data_converter: DataConverter = DataConverter.default,
     identity: str | None = None,
     runtime: Runtime | None = None,
@@ -93,12 +96,16 @@ async def connect(
     """Connect to a Temporal server and return Perdure's client. Runs in any process.
 
     The server's address defaults to 127.0.0.1:7233, the namespace to "default". `sink` is where
-    the workers send the streams of runs, if you want to read those.
+    the workers send the streams of runs, if you want to read those. `payloads` says where large
+    values rest and which keys encrypt; it must be what the workers have. A `data_converter` of
+    yours keeps its codec, which is applied first.
 
     Raises:
         ServerUnavailable: No server answered `within` this time; the text says what to do.
-        BadOption: The address or the profile cannot be used.
+        BadOption: The address, the profile or `payloads` cannot be used.
+        MissingExtra: There are keys, and the extra `crypto` is not installed.
     """
+    converter = compose(payloads or Payloads(), data_converter)
     target = find_target(address, namespace=namespace, profile=profile, environment=environment)
     settings = target.settings
     try:
@@ -110,7 +117,7 @@ async def connect(
                 tls=settings.get("tls"),
                 rpc_metadata=settings.get("rpc_metadata") or {},
                 plugins=list(plugins),
-                data_converter=data_converter,
+                data_converter=converter,
                 identity=identity,
                 runtime=runtime,
                 retry_config=RetryConfig(max_interval_millis=1000, max_elapsed_time_millis=8000),

@@ -11,7 +11,7 @@ from temporalio.client import (
 
 from perdure.client.faults import translated
 from perdure.client.finding import fetch_chain
-from perdure.client.payloads import decoder, first, uncover
+from perdure.client.payloads import decoder, first, for_run, seal_of, uncover
 from perdure.client.reading import read_timeline
 from perdure.client.timeline import Timeline
 from perdure.core.pieces import is_result
@@ -58,10 +58,11 @@ class HistoryCalls:
         before = {id(history) for history in (known or {}).values()}
         histories = await fetch_chain(self.temporal, execution, target=self.target, known=known)
         raw = execution.raw_description
-        converter = self.temporal.data_converter
+        converter = for_run(self.temporal, run_id)
         fresh = [history for history in histories if id(history) not in before]
         await uncover(converter, [*(e for h in fresh for e in h.events), raw])
-        return read_timeline(histories, decode=decoder(converter), description=raw)
+        seal = seal_of(converter)
+        return read_timeline(histories, decode=decoder(converter), description=raw, seal=seal)
 
     async def closing(self: Describing, run_id: str) -> Timeline:
         """Read how a run ended; of a run that is under way there is nothing to read yet."""
@@ -70,7 +71,7 @@ class HistoryCalls:
             history = await handle.fetch_history(
                 event_filter_type=WorkflowHistoryEventFilterType.CLOSE_EVENT
             )
-        converter = self.temporal.data_converter
+        converter = for_run(self.temporal, run_id)
         await uncover(converter, history.events)
         decode = decoder(converter)
         for event in history.events:

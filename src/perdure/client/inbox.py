@@ -17,7 +17,7 @@ from temporalio.service import RPCError, RPCStatusCode
 
 from perdure.client.failures import refusal
 from perdure.client.faults import as_perdure, not_found
-from perdure.client.index import ours
+from perdure.client.index import AGENT, ours
 from perdure.client.records import CLOSED, Inbox, Unasked, Waiting, waitings_of
 from perdure.core.approvals import Decision, digest_of
 from perdure.core.jsons import Json, JsonObject, Raw, as_object, shorten
@@ -76,7 +76,11 @@ async def ask_run(
 
 async def agent_of(execution: WorkflowExecution) -> str:
     """Read the agent's name from the memo."""
-    memo = await execution.memo_value(AGENT_MEMO, "")
+    try:
+        memo = await execution.memo_value(AGENT_MEMO, "")
+    except PerdureError:  # encrypted for somebody else; a list shows the others all the same
+        found = execution.typed_search_attributes.get(AGENT)
+        return str(found or "(encrypted)")
     return str(memo or execution.workflow_type)
 
 
@@ -91,7 +95,10 @@ async def started_of(execution: WorkflowExecution) -> datetime:
 
 async def noted_questions(execution: WorkflowExecution) -> tuple[Waiting, ...]:
     """Read the open questions that an indexed run has noted in its memo; needs no worker."""
-    memo = await execution.memo_value(QUESTIONS_MEMO, None)
+    try:
+        memo = await execution.memo_value(QUESTIONS_MEMO, None)
+    except PerdureError:  # as in `agent_of`
+        return ()
     return waitings_of(memo, run_id=execution.id, agent=await agent_of(execution))
 
 

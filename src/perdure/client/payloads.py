@@ -3,11 +3,13 @@
 from collections.abc import Callable, Iterable
 from typing import TypeAlias, cast
 
+import temporalio.client
 from google.protobuf.message import Message
 from temporalio.api.common.v1 import Payload
-from temporalio.converter import DataConverter
+from temporalio.converter import DataConverter, WorkflowSerializationContext
 
 from perdure.core.jsons import Json, Raw
+from perdure.core.wire import PAYLOAD_LIMIT
 
 Decode: TypeAlias = Callable[[Payload], Raw]
 
@@ -20,9 +22,28 @@ def decoder(converter: DataConverter) -> Decode:
             return converter.payload_converter.from_payloads([payload])[0]
         except Exception as error:  # noqa: BLE001 - a time line is shown even if a part is unreadable
             encoding = payload.metadata.get("encoding", b"").decode("ascii", "replace")
-            return f"(unreadable: {encoding or type(error).__name__})"
+            key = payload.metadata.get("key", b"").decode("ascii", "replace")
+            why = f", key {key!r}" if key else ""
+            return f"(unreadable: {encoding or type(error).__name__}{why})"
 
     return decode
+
+
+def for_run(client: temporalio.client.Client, run_id: str) -> DataConverter:
+    """Return the converter of a client, for the payloads of one run: keys may depend on it."""
+    return client.data_converter.with_context(
+        WorkflowSerializationContext(namespace=client.namespace, workflow_id=run_id)
+    )
+
+
+def largest(converter: DataConverter) -> int:
+    """Return the bytes of the largest value that a client's converter carries."""
+    return int(getattr(converter.payload_codec, "largest", PAYLOAD_LIMIT))
+
+
+def seal_of(converter: DataConverter) -> bytes:
+    """Return the secret that the digests in histories are keyed with; empty without keys."""
+    return cast("bytes", getattr(converter.payload_codec, "seal", b""))
 
 
 def first(payloads: Iterable[Payload], decode: Decode) -> Json:
@@ -40,7 +61,7 @@ async def uncover(converter: DataConverter, messages: Iterable[Message]) -> None
     codec = converter.payload_codec
     if codec is None:
         return
-    held = [payload for message in messages for payload in payloads_of(message)]
+    held = [payload for message in messages for payload in payloads_in(message)]
     for payload in held:
         try:
             plain = await codec.decode([payload])
@@ -50,8 +71,8 @@ async def uncover(converter: DataConverter, messages: Iterable[Message]) -> None
             payload.CopyFrom(plain[0])
 
 
-def payloads_of(message: Message) -> Iterable[Payload]:
-    """Yield the values of an event, however deep."""
+def payloads_in(message: Message) -> Iterable[Payload]:
+    """Find every payload in a message of Temporal's, wherever it stands."""
     if isinstance(message, Payload):
         yield message
         return
@@ -59,9 +80,9 @@ def payloads_of(message: Message) -> Iterable[Payload]:
         if field.message_type is None:
             continue
         if isinstance(value, Message):
-            yield from payloads_of(value)
+            yield from payloads_in(value)
         elif hasattr(value, "values"):
             if isinstance(next(iter(value.values()), None), Message):
-                yield from (p for item in value.values() for p in payloads_of(item))
+                yield from (p for item in value.values() for p in payloads_in(item))
         else:
-            yield from (p for item in value for p in payloads_of(item))
+            yield from (p for item in value for p in payloads_in(item))

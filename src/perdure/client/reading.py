@@ -21,7 +21,7 @@ from perdure.client.asked import AskedReader
 from perdure.client.book import Book
 from perdure.client.failures import Failure, read_failure
 from perdure.client.kinship import ChildReader
-from perdure.client.payloads import Decode, first, payloads_of
+from perdure.client.payloads import Decode, first, payloads_in
 from perdure.client.quickreading import QuickReader
 from perdure.client.timeline import Call, Happening, Kind, Outcome, Timeline, began
 from perdure.core.continuing import unpack
@@ -111,7 +111,7 @@ class _Reader:
             self.children.read(event, self.part)
             self.quick.read(event, self.part)
             if event.event_type in _BRINGING:
-                for payload in payloads_of(event):
+                for payload in payloads_in(event):
                     self.book.learn(self.decode(payload))
 
     def _chain(self, history: WorkflowHistory) -> None:
@@ -257,6 +257,7 @@ class _Reader:
         failure: Failure | None = None,
     ) -> None:
         call = self.calls[self.part, scheduled]
+        self.quick.fused((self.part, scheduled), call, result, at)
         inward, outward = _usage(result) if call.kind == "model" else (None, None)
         self.calls[self.part, scheduled] = replace(
             call,
@@ -266,6 +267,7 @@ class _Reader:
             failure=failure,
             input_tokens=inward,
             output_tokens=outward,
+            asked=_asked(result) if call.kind == "model" else None,
         )
 
     def pending(self, info: PendingActivityInfo) -> None:
@@ -351,6 +353,11 @@ class _Reader:
 
 def _told(value: Json) -> str | None:
     return None if value is None else str(value)
+
+
+def _asked(reply: Json) -> int | None:
+    asked = reply.get("asked") if isinstance(reply, dict) else None
+    return asked if isinstance(asked, int) else None
 
 
 def _usage(reply: Json) -> tuple[int | None, int | None]:

@@ -26,6 +26,7 @@ from perdure.client.inbox import (
 )
 from perdure.client.index import missing_attributes
 from perdure.client.listing import list_runs
+from perdure.client.payloads import largest
 from perdure.client.records import (
     Inbox,
     RunStatus,
@@ -38,6 +39,8 @@ from perdure.client.records import (
 from perdure.client.state import StateCalls, branch, which
 from perdure.client.stream import StreamCalls
 from perdure.client.threads import OnBusy, ThreadCalls, check_on_busy, start_on_thread
+from perdure.client.upkeep import UpkeepCalls
+from perdure.core.ahead import Durability, check_durability
 from perdure.core.approvals import Decision, parse_decision
 from perdure.core.continuing import Continues
 from perdure.core.frames import StreamSink
@@ -58,7 +61,7 @@ class _Probe:
 
 
 @dataclass(frozen=True)
-class Client(StateCalls, StreamCalls, ThreadCalls, HistoryCalls):
+class Client(StateCalls, StreamCalls, ThreadCalls, HistoryCalls, UpkeepCalls):
     """Perdure's client, over a connected client of Temporal's."""
 
     temporal: temporalio.client.Client
@@ -94,6 +97,7 @@ class Client(StateCalls, StreamCalls, ThreadCalls, HistoryCalls):
         on_pause: OnPause = "wait",
         checkpoints: Checkpoints = "latest",
         stream: Sequence[str] = (),
+        durability: Durability | None = None,
         task_queue: str = TASK_QUEUE,
     ) -> RunHandle:
         """Start a run of a registered agent; returns as soon as the server has recorded it.
@@ -113,8 +117,8 @@ class Client(StateCalls, StreamCalls, ThreadCalls, HistoryCalls):
         answer as it comes, as LangGraph does, or when "all" have theirs, so that a node that
         still waits is not run again for another one's answer.
 
-        `stream` are LangGraph's stream modes whose parts the run tells while it is under way,
-        for `Client.stream` to read.
+        `stream` are LangGraph's stream modes whose parts the run tells, for `Client.stream` to
+        read. `durability` is LangGraph's word too; None means what the agent says.
 
         Raises:
             RunExists: A run of that id is there already, running or ended.
@@ -132,6 +136,7 @@ class Client(StateCalls, StreamCalls, ThreadCalls, HistoryCalls):
             options=options or {},
             parts=starting.read_config(config or {}, recursion_limit=recursion_limit),
             context=context,
+            largest=largest(self.temporal.data_converter),
         )
         wanted = starting.make_run_id(agent) if run_id is None else starting.check_run_id(run_id)
         data = replace(
@@ -143,6 +148,7 @@ class Client(StateCalls, StreamCalls, ThreadCalls, HistoryCalls):
             on_pause=on_pause,
             checkpoints=checkpoints,
             stream=starting.check_stream(stream),
+            durability=None if durability is None else check_durability(durability),
             interrupt_before=starting.check_nodes(interrupt_before, "interrupt_before"),
             interrupt_after=starting.check_nodes(interrupt_after, "interrupt_after"),
         )

@@ -40,6 +40,7 @@ def make_input(
     options: Mapping[str, Json],
     parts: Mapping[str, Raw],
     context: Json = None,
+    largest: int = PAYLOAD_LIMIT,
 ) -> RunInput:
     """Check what starts a run, before anything is sent.
 
@@ -60,7 +61,7 @@ def make_input(
         refer=True,
         **parts,
     )
-    check_size(data)
+    check_size(data, largest)
     run_input(data.to_json())
     return data
 
@@ -106,20 +107,20 @@ def check_nodes(names: Sequence[str], what: str) -> tuple[str, ...]:
     return given
 
 
-def check_size(data: RunInput) -> None:
-    """Refuse what the server would not take.
+def check_size(data: RunInput, largest: int = PAYLOAD_LIMIT) -> None:
+    """Refuse what cannot be carried.
 
     Raises:
         Unserializable: The input is no JSON.
-        PayloadTooLarge: It is larger than what the server takes.
+        PayloadTooLarge: It is larger than that.
     """
     try:
         size = len(dumps(data.to_json(), allow_nan=False, separators=(",", ":")).encode())
     except (TypeError, ValueError) as error:
         raise Unserializable(f"the input of a run must be JSON: {error}") from error
-    if size > PAYLOAD_LIMIT:
+    if size > largest:
         raise PayloadTooLarge(
-            f"the input takes {size:,} bytes as JSON; at most {PAYLOAD_LIMIT:,} can be carried. "
+            f"the input takes {size:,} bytes as JSON; at most {largest:,} can be carried. "
             "Store large texts elsewhere and pass a reference"
         )
 

@@ -13,7 +13,7 @@ from temporalio.service import RPCError
 
 from perdure.client.failures import Failure
 from perdure.client.faults import translated
-from perdure.client.payloads import decoder, uncover
+from perdure.client.payloads import decoder, for_run, uncover
 from perdure.client.starting import check_stream
 from perdure.client.timeline import Timeline
 from perdure.core.frames import Frame, StreamSink
@@ -144,7 +144,7 @@ def check_modes(
 async def started_with(client: Streaming, run_id: str) -> tuple[str, ...]:
     """Return the stream modes that a run was started with."""
     handle = client.temporal.get_workflow_handle(run_id)
-    converter = client.temporal.data_converter
+    converter = for_run(client.temporal, run_id)
     with translated(target=client.target, run_id=run_id):
         async for event in handle.fetch_history_events(page_size=1):
             await uncover(converter, [event])

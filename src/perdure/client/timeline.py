@@ -43,6 +43,8 @@ class Call:
     result: Json = None
     run: str | None = None
     """The child run of a sub-agent."""
+    asked: int | None = None
+    """Of a model: the attempt that asked it, if a later one went on with the reply."""
     quick: bool = False
     """Whether it took one event of the run's own step, not an activity of the server's."""
 
@@ -188,7 +190,8 @@ class Timeline:
     @property
     def repeated_model_calls(self) -> int:
         """How many model calls were made again after an attempt had failed or was lost."""
-        return sum(max(call.attempts - 1, 0) for call in self.calls if call.kind == "model")
+        models = [call for call in self.calls if call.kind == "model"]
+        return sum(max((call.asked or call.attempts) - 1, 0) for call in models)
 
     @property
     def seconds(self) -> float | None:

@@ -8,11 +8,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
+from perdure.core.ahead import DURABILITIES, Durability
 from perdure.core.continuing import Continues, continues_from
-from perdure.core.fields import choice, depth, need, part, word, words
 from perdure.core.frames import Live
 from perdure.core.jsons import Json, JsonObject, Raw, as_object, shorten
 from perdure.core.options import KEEP, Override, override_from
+from perdure.core.parts import choice, depth, need, part, word, words
 from perdure.core.toolservers import ServerTool
 from perdure.errors import BadInput
 
@@ -68,6 +69,9 @@ class RunInput:
     refer: bool = False
     """The result may refer to what the history holds (`perdure.core.pieces`): who started the
     run reads that too. Perdure's client does."""
+    durability: Durability | None = None
+    """None means what the agent says. `sync` records every call before the next begins; `async`
+    lets an activity run ahead; `exit` too, for a run that may as well begin again."""
     chunks: bool = False
     """A model that is streamed inside the graph gives the provider's own chunks; they are
     recorded, so this is for comparing with plain LangGraph, not for showing tokens."""
@@ -157,6 +161,7 @@ def run_input(raw: Raw) -> RunInput:
         chunks=data.get("chunks") is True,
         continues=continues_from(data.get("continues")),
         carry=data.get("carry"),
+        durability=choice(data, "durability", (None, *DURABILITIES)),
     )
 
 
@@ -175,6 +180,7 @@ _PLAIN_PARTS: tuple[tuple[str, Raw], ...] = (
     ("parent", None),
     ("nested", 0),
     ("refer", False),
+    ("durability", None),
     ("chunks", False),
     ("carry", None),
 )
@@ -204,6 +210,8 @@ class ModelCall:
     """Tell the tokens as they come."""
     chunks: bool = False
     """Bring back the provider's chunks as well."""
+    fuse: tuple[str, ...] | None = None
+    """Call the quick tools that the reply asks for, but for these; None calls none."""
 
     def to_json(self) -> JsonObject:
         """Write the call as JSON."""
@@ -219,6 +227,8 @@ class ModelCall:
             data["live"] = self.live.to_json()
         if self.chunks:
             data["chunks"] = True
+        if self.fuse is not None:
+            data["fuse"] = list(self.fuse)
         return data
 
     @classmethod
@@ -240,6 +250,7 @@ class ModelCall:
             attempt_timeout=float(limit),
             live=Live.from_json(data.get("live")),
             chunks=data.get("chunks") is True,
+            fuse=None if data.get("fuse") is None else words(data, "fuse"),
         )
 
 
@@ -259,6 +270,10 @@ class ModelReply:
     quick: tuple[str, ...] = ()
     """Of the called tools, those that are quick as this worker knows them. Recorded, so that
     a run whose code changes meanwhile makes the same calls in the same way."""
+    fused: Mapping[str, JsonObject] = field(default_factory=dict[str, JsonObject])
+    """Results of the called tools by call id: `value`, encoded, and the `ms` that it took."""
+    asked: int | None = None
+    """The attempt that asked the model, if a later one went on with its reply."""
 
     def to_json(self) -> JsonObject:
         """Write the reply as JSON."""
@@ -273,6 +288,10 @@ class ModelReply:
             data["mcp"] = {name: tool.to_json() for name, tool in self.servers.items()}
         if self.quick:
             data["quick"] = list(self.quick)
+        if self.fused:
+            data["fused"] = dict[str, Json](self.fused)
+        if self.asked is not None:
+            data["asked"] = self.asked
         return data
 
     @classmethod
@@ -295,6 +314,8 @@ class ModelReply:
             chunks=tuple(chunks) if isinstance(chunks, list) else (),
             servers={n: ServerTool.from_json(one) for n, one in part(data, "mcp").items()},
             quick=words(data, "quick"),
+            fused={n: as_object(v, what="a result") for n, v in part(data, "fused").items()},
+            asked=asked if isinstance(asked := data.get("asked"), int) else None,
         )
 
 

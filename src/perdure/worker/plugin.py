@@ -7,6 +7,7 @@ from dataclasses import replace
 from datetime import timedelta
 from typing import cast
 
+import temporalio.client
 from temporalio.plugin import SimplePlugin
 from temporalio.worker import (
     ReplayerConfig,
@@ -18,6 +19,7 @@ from temporalio.worker import (
 from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner
 
 from perdure.activity import interrupting
+from perdure.activity.ahead import AheadActivity
 from perdure.activity.calls import Activities
 from perdure.activity.mcptools import ToolServers
 from perdure.activity.memory import MemoryActivities
@@ -32,6 +34,7 @@ from perdure.errors import BadOption, PerdureError
 from perdure.worker import guard as guards
 from perdure.worker.affinity import AffinityExecutor, prove_bridge, workflow_threads
 from perdure.worker.agents import Agents
+from perdure.worker.carrying import carry_for_client, carry_for_replayer, carry_for_worker
 from perdure.worker.discover import discover
 from perdure.worker.keyorder import KeepOrder
 from perdure.worker.kin import check_agent_tools, store_of
@@ -68,8 +71,8 @@ STICKY_DEFAULT = timedelta(seconds=10)
 STICKY = timedelta(seconds=2)
 """How long a task waits for the worker that knows the run; a dead one costs this much."""
 PACING = timedelta(seconds=30)
-THROTTLE = timedelta(seconds=1)
-"""Heartbeats are sent this often at most; their answers carry a cancel."""
+THROTTLE = timedelta(seconds=0.2)
+"""Heartbeats are sent this often at most; their answers carry a cancel, and they save a reply."""
 
 
 class Plugin(SimplePlugin):
@@ -125,9 +128,18 @@ class Plugin(SimplePlugin):
             store=lambda: store_of(agents),
             resolver=resolver,
         )
+        ahead = AheadActivity(
+            graph=agents.graph,
+            codec=agents.codec,
+            ask=activities.once,
+            perform=activities.alone,
+            found=lambda: agents.found,
+            resolver=resolver,
+        )
         super().__init__(
             "perdure.Plugin",
             activities=[
+                ahead.ahead,
                 activities.model,
                 activities.tool,
                 servers.tools,
@@ -142,12 +154,18 @@ class Plugin(SimplePlugin):
             workflow_failure_exception_types=[PerdureError],
         )
 
+    def configure_client(
+        self, config: temporalio.client.ClientConfig
+    ) -> temporalio.client.ClientConfig:
+        """Let a client carry payloads as the agents say."""
+        return carry_for_client(self._agents, super().configure_client(config))
+
     def configure_worker(self, config: WorkerConfig) -> WorkerConfig:
         """Add workflows, activities and settings to a worker."""
         self._prepare_process()
         if self._guard != "off":
             check_agent_tools(self._agents)
-        config = super().configure_worker(config)
+        config = carry_for_worker(self._agents, super().configure_worker(config))
         config["unsandboxed_workflow_runner"] = Runner()
         config["workflow_task_executor"] = self._threads(config.get("workflow_task_executor"))
         if config.get("sticky_queue_schedule_to_start_timeout") == STICKY_DEFAULT:
@@ -169,7 +187,7 @@ class Plugin(SimplePlugin):
     def configure_replayer(self, config: ReplayerConfig) -> ReplayerConfig:
         """Add workflows and settings to a replayer."""
         self._prepare_process()
-        config = super().configure_replayer(config)
+        config = carry_for_replayer(self._agents, super().configure_replayer(config))
         config["unsandboxed_workflow_runner"] = Runner()
         # By now the replayer has made threads of its own, which a workflow may change.
         config["workflow_task_executor"] = self._threads(None)

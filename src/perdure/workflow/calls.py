@@ -42,8 +42,10 @@ from perdure.errors import (
     PerdureError,
     ToolFailed,
 )
-from perdure.workflow.blame import explain, is_unknown, kind_of
+from perdure.workflow.ahead import lead_model, lead_tool
 from perdure.workflow.current import Run
+from perdure.workflow.explaining import explain, is_unknown, kind_of
+from perdure.workflow.fusing import apart, may_fuse
 from perdure.workflow.injection import injected_into, separate
 from perdure.workflow.interrupting import answered, configurable
 from perdure.workflow.journal import asked_of
@@ -94,20 +96,13 @@ async def call_model(
             call=limits,
             live=replace(live, repair=repair) if live is not None else None,
             chunks=chunks is not None,
+            fuse=_fuse(run, name),
         )
         try:
             raw, fresh = await run.journal.call(
                 f"model {name}",
                 partial(asked_of, run.codec, conversation),
-                partial(
-                    _execute,
-                    run,
-                    MODEL_ACTIVITY,
-                    packed,
-                    limits,
-                    what=f"the call of model {name!r}",
-                    summary=model_summary(name, turn, repair),
-                ),
+                partial(_reach, run, name, packed, limits, turn=turn, repair=repair),
             )
         except ActivityError as error:
             if is_cancelled_exception(error):
@@ -118,8 +113,8 @@ async def call_model(
         if fresh:
             run.add_usage(reply.usage)
         run.tool_lists.called.update(reply.servers)
+        run.fused.note(run.codec, message, reply)
         run.quick.note(((c["id"] or "", c["name"]) for c in message.tool_calls), reply.quick)
-        run.quick.answered()
         faults = reply.faults
         left = limits.repairs == 0 and all(f.get("kind") in FOR_THE_GRAPH for f in faults)
         if not faults or left:
@@ -132,6 +127,34 @@ async def call_model(
     told = "; ".join(str(fault.get("text")) for fault in faults)
     raise ModelMistake(
         f"model {name!r} gave {limits.repairs + 1} answers that cannot be used. The last: {told}"
+    )
+
+
+def _fuse(run: Run, model: str) -> tuple[str, ...] | None:
+    """Say which quick tools of a reply wait for the graph; None if all do."""
+    table = run.host.declared
+    if not any(entry.override.quick for entry in table.all()):
+        return None
+    run.fused.look(getattr(run.drive, "graph", None))
+    if not may_fuse(run.start, run.fused, model=model, on=run.host.fuse):
+        return None
+    return apart(run.start, run.fused, run.quick.slow)
+
+
+async def _reach(
+    run: Run, name: str, packed: JsonObject, limits: CallOptions, *, turn: int, repair: int
+) -> Raw:
+    """Take the reply that running ahead brought, or call the model."""
+    raw = await lead_model(run, name, packed) if repair == 0 else None
+    if raw is not None:
+        return raw
+    return await _execute(
+        run,
+        MODEL_ACTIVITY,
+        packed,
+        limits,
+        what=f"the call of model {name!r}",
+        summary=model_summary(name, turn, repair),
     )
 
 
@@ -205,6 +228,11 @@ async def _call_once(
     )
     if declared.effect and (done := run.ledger.take(name, packed["args"])) is not None:
         return Outcome(value=Outcome.from_json(done.result).value)
+    if (brought := lead_tool(run, declared, packed)) is not None:
+        return Outcome(value=brought)
+    ready = run.fused.take(call_id, name, packed) if not declared.effect else None
+    if ready is not None:
+        return Outcome(value=ready.value)
     try:
         raw, fresh = await run.journal.call(
             f"tool {name}",
@@ -230,11 +258,9 @@ async def _call_once(
             raise
         raise_as_raised(run, kind_of(error, ToolFailed)(text), error)
     outcome = Outcome.from_json(raw)
-    if not fresh:
-        return outcome
-    if key is not None and outcome.question is None:
+    if fresh and key is not None and outcome.question is None:
         run.ledger.add(tool=name, args=packed["args"], key=key, result=raw, at=run.saver.newest)
-    for chunk in outcome.chunks if RUNTIME in configurable() else ():
+    for chunk in outcome.chunks if fresh and RUNTIME in configurable() else ():
         part = run.codec.decode(chunk)
         if live is not None:
             run.outlet.note_written(part, live)
@@ -269,18 +295,12 @@ async def _run_tool(
             return first
         await pause(first, summary)
         packed, limits = {**packed, "tried": first.tried}, first.limits
-    raw = await _execute(
-        run,
-        TOOL_ACTIVITY,
-        packed,
-        limits,
-        what=f"the call of tool {name!r}",
-        summary=summary,
-        once=once,
-        effect=effect,
+    if (brought := lead_tool(run, declared, packed)) is not None:
+        return Outcome(value=brought)
+    what = f"the call of tool {name!r}"
+    return await _execute(
+        run, TOOL_ACTIVITY, packed, limits, what=what, summary=summary, once=once, effect=effect
     )
-    run.quick.answered()
-    return raw
 
 
 def _shown(args: Raw, tool: BaseTool | None) -> Mapping[str, Json]:
@@ -332,6 +352,7 @@ async def _execute(
             cancellation_type=wait if effect else ActivityCancellationType.TRY_CANCEL,
             summary=summary,
         )
+    run.quick.answered()
     if task is not None and task.cancelling() > asked:
         # The effect came to its end, which swallowed the cancel; nothing more may begin.
         raise asyncio.CancelledError

@@ -9,6 +9,7 @@ from typing import cast
 from temporalio import workflow
 from temporalio.worker import WorkflowInstance
 
+from perdure.core.ahead import AHEAD
 from perdure.core.jsons import Json, Raw
 from perdure.core.ports import Host
 from perdure.core.wire import RunInput
@@ -17,8 +18,10 @@ from perdure.workflow import bridge
 from perdure.workflow.chain import Chain
 from perdure.workflow.desk import Desk
 from perdure.workflow.family import Family
+from perdure.workflow.fusing import Fused
 from perdure.workflow.interrupting import Pauses, configuration
 from perdure.workflow.journal import Journal
+from perdure.workflow.lead import Lead
 from perdure.workflow.ledger import Ledger
 from perdure.workflow.ordering import in_order
 from perdure.workflow.outlet import Outlet
@@ -61,9 +64,13 @@ class Run:
     """The number of this execution of the run."""
     again: dict[str, int] = field(default_factory=dict[str, int])
     """What was counted more than once, since nodes ran again in a new execution."""
+    lead: Lead = field(default_factory=Lead)
+    home: str = ""
+    """The agent whose graph runs; empty for a graph that has no name."""
     pauses: Pauses = field(default_factory=Pauses)
     tool_lists: ToolLists = field(default_factory=ToolLists)
     quick: Quick = field(default_factory=Quick)
+    fused: Fused = field(default_factory=Fused)
     adapt: Callable[[Raw], Mapping[str, Raw]] | None = None
     """Tells which parts of a graph are others in this run; for tests."""
     places: dict[str, bool] = field(default_factory=dict[str, bool])
@@ -166,6 +173,11 @@ def find_run() -> Run | None:
     if not workflow.in_workflow():
         return None
     return cast("Run | None", getattr(asyncio.get_running_loop(), _ATTRIBUTE, None))
+
+
+def is_inside() -> bool:
+    """Tell whether this code is part of a run, or of a graph that runs ahead of one."""
+    return current_run() is not None or AHEAD.get() is not None
 
 
 def need_run(what: str) -> Run:

@@ -38,6 +38,7 @@ async def run_graph(
     run = need_run("perdure.workflow.run_graph()")
     compiled = cast("Graph", run.host.graph(graph)) if isinstance(graph, str) else graph
     where = _config(run, config)
+    run.home = graph if isinstance(graph, str) else ""
     if run.start.context is not None and context is None:
         context = run.host.codec.decode(run.start.context)
     if run.start.thread is not None:

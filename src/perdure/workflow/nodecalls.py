@@ -148,6 +148,7 @@ def _given_answers(config: RunnableConfig) -> list[Raw]:
 async def _activity(run: Run, work: Work, call: NodeCall) -> tuple[Raw, bool]:
     """Run the activity, or take what an earlier execution of the run got; True if it ran."""
     what = f"the input of node {work.label!r}"
+    run.lead.at = run.saver.newest
 
     async def make() -> Raw:
         with sent(run, call.to_json(), parts=_PARTS, what=what) as data:

@@ -18,7 +18,7 @@ from perdure.core.options import CallOptions
 from perdure.core.ports import Codec
 from perdure.core.scenes import Scene
 from perdure.core.toolservers import ServerTool
-from perdure.core.wire import PAYLOAD_LIMIT, ModelCall, ModelReply, ToolCall
+from perdure.core.wire import ModelCall, ModelReply, ToolCall
 from perdure.errors import PayloadTooLarge, UsageError
 from perdure.workflow.chain import Chain
 
@@ -45,6 +45,7 @@ def pack_model_call(
     call: CallOptions,
     live: Live | None = None,
     chunks: bool = False,
+    fuse: tuple[str, ...] | None = None,
 ) -> JsonObject:
     """Pack one model call.
 
@@ -61,6 +62,7 @@ def pack_model_call(
         attempt_timeout=call.timeout.total_seconds(),
         live=live,
         chunks=chunks,
+        fuse=fuse,
     ).to_json()
 
 
@@ -107,15 +109,15 @@ def pack_tool_call(
 
 
 def fit(codec: Codec, data: Json, *, what: str) -> None:
-    """Refuse a value that the server would refuse, before it hangs the run.
+    """Refuse a value that cannot be carried, before it hangs the run.
 
     Raises:
         PayloadTooLarge: The text names the value and its size.
     """
     size = codec.size(data)
-    if size > PAYLOAD_LIMIT:
+    if size > codec.largest:
         raise PayloadTooLarge(
-            f"{what} takes {size:,} bytes; at most {PAYLOAD_LIMIT:,} can be carried. "
+            f"{what} takes {size:,} bytes; at most {codec.largest:,} can be carried. "
             "Keep large texts outside of the state and pass a reference"
         )
 

@@ -1,4 +1,4 @@
-"""What is too large to be carried ends the run with a clear error, at once."""
+"""Without a blob store: what is too large to be carried ends the run with a clear error."""
 
 from typing import Any
 
@@ -16,6 +16,11 @@ State = dict[str, Any]
 TOO_LONG = "x" * (PAYLOAD_LIMIT + 1000)
 
 
+def bare(agents: perdure.Agents) -> perdure.Agents:
+    agents.payloads = perdure.Payloads(blobs=None)
+    return agents
+
+
 def much(n: int) -> str:
     """Return much."""
     return "x" * n
@@ -27,14 +32,14 @@ async def test_a_message_that_is_too_large_fails_the_run(lab: Lab) -> None:
     async def think(state: State) -> State:
         return {"messages": [await asked.ainvoke([HumanMessage(TOO_LONG)])]}
 
-    async with lab.worker(chain(think)) as runs:
+    async with lab.worker(bare(chain(think))) as runs:
         failure = await (await runs.start("graph")).failure()
         assert failure.type == "payload_too_large"
         assert "the call of model 'm' takes 1,90" in str(failure)
 
 
 async def test_an_input_that_is_too_large_for_the_model_fails_the_run(lab: Lab) -> None:
-    async with lab.worker(sole(create_agent(model("hi"), []))) as runs:
+    async with lab.worker(bare(sole(create_agent(model("hi"), [])))) as runs:
         run = await runs.start("graph", {"messages": [{"role": "user", "content": TOO_LONG}]})
         assert (await run.failure()).type == "payload_too_large"
 
@@ -45,7 +50,7 @@ async def test_an_argument_that_is_too_large_fails_the_run(lab: Lab) -> None:
     async def look(state: State) -> None:
         await tool.ainvoke({"q": TOO_LONG})
 
-    async with lab.worker(chain(look)) as runs:
+    async with lab.worker(bare(chain(look))) as runs:
         failure = await (await runs.start("graph")).failure()
         assert failure.type == "payload_too_large"
         assert "the call of tool 'search'" in str(failure)
@@ -57,7 +62,7 @@ async def test_a_tool_result_that_is_too_large_fails_the_run_after_one_attempt(l
     async def look(state: State) -> None:
         await tool.ainvoke({"n": 3_000_000})
 
-    async with lab.worker(chain(look)) as runs:
+    async with lab.worker(bare(chain(look))) as runs:
         run = await runs.start("graph")
         failure = await run.failure()
         assert failure.type == "payload_too_large"
@@ -65,7 +70,7 @@ async def test_a_tool_result_that_is_too_large_fails_the_run_after_one_attempt(l
 
 
 async def test_an_answer_of_a_model_that_is_too_large_fails_the_run(lab: Lab) -> None:
-    async with lab.worker(sole(create_agent(model(TOO_LONG), []))) as runs:
+    async with lab.worker(bare(sole(create_agent(model(TOO_LONG), [])))) as runs:
         failure = await (await runs.start("graph")).failure()
         assert failure.type == "payload_too_large"
         assert "the reply of model 'm' takes" in str(failure)
@@ -75,7 +80,7 @@ async def test_a_result_that_is_too_large_fails_the_run(lab: Lab) -> None:
     def node(state: State) -> State:
         return {"messages": [HumanMessage(TOO_LONG)]}
 
-    async with lab.worker(chain(node)) as runs:
+    async with lab.worker(bare(chain(node))) as runs:
         failure = await (await runs.start("graph")).failure()
         assert failure.type == "payload_too_large"
         assert "the result of the run takes" in str(failure)

@@ -1,13 +1,7 @@
 """Memory and threads on a real PostgreSQL server."""
 
 import asyncio
-import os
-import shutil
-import socket
-import subprocess
-import tempfile
 from collections.abc import Generator
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -16,6 +10,7 @@ from langgraph.graph import START, StateGraph
 from langgraph.store.base import BaseStore
 
 import perdure
+from integration.postgres_server import running_postgres
 from integration.runtime.harness import Lab
 from integration.runtime.test_busy_threads import Line, Log, ask, note
 from perdure.storage.places import Places
@@ -23,42 +18,10 @@ from perdure.storage.places import Places
 pytestmark = pytest.mark.timeout(120)
 
 
-def find_programs() -> Path | None:
-    """Find the folder of initdb and pg_ctl."""
-    found = shutil.which("initdb")
-    places = sorted(Path("/usr/lib/postgresql").glob("*/bin"), reverse=True)
-    return Path(found).parent if found else next(iter(places), None)
-
-
 @pytest.fixture(scope="module")
 def database() -> Generator[str]:
-    """Start a server in a folder of its own; PostgreSQL does not run as root."""
-    programs = find_programs()
-    if programs is None:
-        pytest.skip("PostgreSQL is not installed (initdb, pg_ctl)")
-    # Not in pytest's own folder: that is root's alone.
-    folder = Path(tempfile.mkdtemp(prefix="perdure-postgres-"))
-    user = "nobody" if os.geteuid() == 0 else None
-    if user:
-        shutil.chown(folder, user)
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-
-    def call(name: str, *arguments: str) -> None:
-        subprocess.run(
-            [programs / name, "-D", folder / "data", *arguments],
-            check=True, user=user, cwd=folder, stdout=subprocess.DEVNULL,
-        )  # fmt: skip
-
-    call("initdb", "-U", "perdure", "-A", "trust", "-N")
-    settings = f"-p {port} -k {folder} -c fsync=off"
-    call("pg_ctl", "-w", "-l", str(folder / "log"), "-o", settings, "start")
-    try:
-        yield f"postgresql://perdure@127.0.0.1:{port}/postgres"
-    finally:
-        call("pg_ctl", "-w", "-m", "immediate", "stop")
-        shutil.rmtree(folder)
+    with running_postgres() as server:
+        yield server.url
 
 
 def agents(database: str, *nodes: Any) -> perdure.Agents:

@@ -1,4 +1,4 @@
-"""Say why a call failed for good. Workflow side."""
+"""Say why a call failed for good, and what is known of its effect. Workflow side."""
 
 from collections.abc import Mapping
 from datetime import timedelta
@@ -21,7 +21,7 @@ _SHUTDOWN = "WorkerShutdown"
 
 
 def explain(subject: str, error: ActivityError, limits: CallOptions) -> str:
-    """Say in words why a call failed."""
+    """Explain a failure in one sentence that begins with what was called."""
     cause = error.cause
     if isinstance(cause, ApplicationError):
         told = cause.message
@@ -51,7 +51,7 @@ def _span(value: timedelta) -> str:
 
 
 def is_unknown(error: ActivityError) -> bool:
-    """Tell whether the call may have done its work."""
+    """Tell whether a call may have done its work all the same."""
     cause = error.cause
     if isinstance(cause, CallTimeout) or is_cancelled_exception(error):
         return True

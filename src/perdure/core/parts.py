@@ -1,4 +1,4 @@
-"""Read the fields of a JSON object, and say what is wrong with one. Pure."""
+"""Read the parts of a value that crossed a process border."""
 
 from collections.abc import Mapping
 from typing import cast
@@ -8,7 +8,7 @@ from perdure.errors import BadInput
 
 
 def word(data: Mapping[str, Json], name: str) -> str | None:
-    """Return a text, or None.
+    """Read a text that may be missing.
 
     Raises:
         BadInput: It is something else.
@@ -20,7 +20,7 @@ def word(data: Mapping[str, Json], name: str) -> str | None:
 
 
 def depth(data: Mapping[str, Json]) -> int:
-    """Return how deep a run is nested.
+    """Read how many agents called one another.
 
     Raises:
         BadInput: It is something else.
@@ -34,22 +34,22 @@ def depth(data: Mapping[str, Json]) -> int:
 def words(
     data: Mapping[str, Json], name: str, *, known: tuple[str, ...] | None = None
 ) -> tuple[str, ...]:
-    """Return a list of texts, each one that is known.
+    """Read a list of texts; of `known` ones, if that is given.
 
     Raises:
         BadInput: It is something else.
     """
     value = data.get(name) or []
-    if not isinstance(value, list) or not all(isinstance(one, str) for one in value):
+    if not isinstance(value, list) or not all(isinstance(word, str) for word in value):
         raise BadInput(f"{name}={shorten(repr(value))}: must be a list of texts")
-    given = tuple(cast("list[str]", value))
-    if known is not None and (strange := [one for one in given if one not in known]):
+    words = tuple(cast("list[str]", value))
+    if known is not None and (strange := [word for word in words if word not in known]):
         raise BadInput(f"{name}={strange[0]!r}: choose of {', '.join(known)}")
-    return given
+    return words
 
 
 def choice(data: Mapping[str, Json], name: str, known: tuple[Raw, ...]) -> Raw:
-    """Return one of several values; the first if none is given.
+    """Read one of some known words; the first one if it is missing.
 
     Raises:
         BadInput: It is something else.
@@ -61,7 +61,7 @@ def choice(data: Mapping[str, Json], name: str, known: tuple[Raw, ...]) -> Raw:
 
 
 def part(data: Mapping[str, Json], name: str, *, within: str = "") -> JsonObject:
-    """Return an object; empty if it is not there.
+    """Read an object that may be missing.
 
     Raises:
         BadInput: It is something else.
@@ -71,7 +71,7 @@ def part(data: Mapping[str, Json], name: str, *, within: str = "") -> JsonObject
 
 
 def need(data: Mapping[str, Json], name: str, *, what: str) -> Json:
-    """Return what must be there.
+    """Read what must be there.
 
     Raises:
         BadInput: It is something else.
