@@ -256,11 +256,9 @@ async def _call_once(
             raise
         raise_as_raised(run, kind_of(error, ToolFailed)(text), error)
     outcome = Outcome.from_json(raw)
-    if not fresh:
-        return outcome
-    if key is not None and outcome.question is None:
+    if fresh and key is not None and outcome.question is None:
         run.ledger.add(tool=name, args=packed["args"], key=key, result=raw, at=run.saver.newest)
-    for chunk in outcome.chunks if RUNTIME in configurable() else ():
+    for chunk in outcome.chunks if fresh and RUNTIME in configurable() else ():
         part = run.codec.decode(chunk)
         if live is not None:
             run.outlet.note_written(part, live)

@@ -1,5 +1,6 @@
 """What one execution of a run hands to the next, as JSON. Workflow side."""
 
+from collections import deque
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from typing import cast
@@ -12,6 +13,7 @@ from perdure.workflow.current import Run
 from perdure.workflow.deskcarry import dump_desk, restore_desk
 from perdure.workflow.entries import read_entries, write_entries
 from perdure.workflow.family import Child
+from perdure.workflow.fusing import Ready
 from perdure.workflow.interrupting import Held, is_inside
 from perdure.workflow.privates import move_clock
 from perdure.workflow.threads import Thread
@@ -55,6 +57,15 @@ def write_carry(run: Run, *, thread: str) -> JsonObject:
         "family": _family(run),
         "tools": _tools(run),
         "quick": _quick(run),
+        "fused": {
+            call: {"tool": one.tool, "args": one.args, "value": one.value}
+            for call, one in run.fused.ready.items()
+        },
+        "lead": {
+            "models": {key: [*values] for key, values in run.lead.models.items() if values},
+            "tools": {key: [*values] for key, values in run.lead.tools.items() if values},
+            "wrong": run.lead.wrong,
+        },
         "cache": run.cache.dump(run.codec),
         "thread": _thread(run),
     }
@@ -88,6 +99,13 @@ def restore_carry(run: Run, *, thread: str) -> None:
     run.ledger.inherit(items(carry, "inherited"))
     _restore_family(run, part(carry, "family"))
     _restore_tools(run, part(carry, "tools"))
+    for call, one in cast("dict[str, Raw]", part(carry, "fused")).items():
+        ready = Ready(tool=str(one["tool"]), args=one["args"], value=one["value"])
+        run.fused.ready[call] = ready
+    lead = part(carry, "lead")
+    run.lead.models = _queues(part(lead, "models"))
+    run.lead.tools = _queues(part(lead, "tools"))
+    run.lead.wrong = int(cast("int", lead.get("wrong") or 0))
     _restore_quick(run, part(carry, "quick"))
     run.cache.restore(run.codec, items(carry, "cache"))
     told = part(carry, "thread")
@@ -202,6 +220,10 @@ def _restore_tools(run: Run, told: Mapping[str, Json]) -> None:
         )
     for name, tool in part(told, "called").items():
         run.tool_lists.called[name] = ServerTool.from_json(tool)
+
+
+def _queues(told: Mapping[str, Json]) -> dict[str, deque[Json]]:
+    return {key: deque(cast("list[Json]", values)) for key, values in told.items()}
 
 
 def _quick(run: Run) -> JsonObject:

@@ -24,10 +24,10 @@ def go_on(run: Run) -> None:
     except Unserializable as error:
         leaving.give_up(str(error))
         return
-    size = run.host.codec.size(data)
-    if size > PAYLOAD_LIMIT:
+    size = run.codec.size(data)
+    if size > run.codec.largest:
         leaving.give_up(
-            f"what it must take along takes {size:,} bytes; at most {PAYLOAD_LIMIT:,} can be "
+            f"what it must take along takes {size:,} bytes; at most {run.codec.largest:,} can be "
             "carried. Trim the state, or keep large texts outside of it"
         )
         return
@@ -39,6 +39,6 @@ def _next(run: Run, *, thread: str) -> JsonObject:
     carry = write_carry(run, thread=thread)
     start = replace(run.start, input=None, seed=None, turn=False, carry=carry)
     data = start.to_json()
-    if run.host.codec.size(data) > PAYLOAD_LIMIT:
+    if run.codec.size(data) > PAYLOAD_LIMIT:
         data = replace(start, carry=pack(carry)).to_json()
     return data
