@@ -81,17 +81,16 @@ def make_agents(options: Mapping[str, str]) -> perdure.Agents:
         NotAvailable: The options ask for what this version does not have.
     """
     terms: dict[str, Any] = {}
-    if options.get("quick") == "1":
+    fused = options.get("fused") == "1"
+    if fused or options.get("quick") == "1":
         if not has(perdure.tool, "quick"):
             raise NotAvailable("this version has no quick tools: perdure.tool(quick=True)")
         terms["quick"] = True
-    if options.get("fused") == "1" and not has(perdure.Agents, "fuse"):
-        raise NotAvailable("this version has no fused turns: perdure.Agents(fuse=True)")
     model = perdure.model(Scripted(), name="scripted")
     observing = perdure.tool(observe, **terms)
     cautious = perdure.model(Scripted(tool="observe_asked"), name="cautious")
     asking = perdure.tool(observe_asked, approve=perdure.Approve())
-    agents = perdure.Agents()
+    agents = perdure.Agents(fuse=fused)
     agents.register("toolloop")(lambda: create_agent(model, [observing]))
     agents.register("approval")(lambda: create_agent(cautious, [asking]))
     return agents
@@ -106,9 +105,6 @@ class PerdurePeer(TemporalPeer):
         super().__init__(**options)
         self.agents = make_agents(options)
         self.start_options: dict[str, Any] = {}
-        if options.get("quick") == "1" and has(perdure.Agents, "fuse"):
-            fuse = {"fuse": options.get("fused") == "1"}
-            self.start_options["options"] = {"models": {"*": fuse}}
         if durability := options.get("durability"):
             if not has(Client.start, "durability"):
                 raise NotAvailable(f"this version has no durability={durability!r}")

@@ -52,7 +52,7 @@ class Fuser:
 
         `fuse` names those that may not; None says that no tool may.
         """
-        wanted = [] if fuse is None else self._wanted(fuse, reply)
+        wanted = [] if fuse is None else self._look(fuse, reply)
         left = _time_left()
         room = PAYLOAD_LIMIT - self.codec.size(reply.to_json()) if wanted else 0
         if room <= 0 or (left is not None and left < _LEFT):
@@ -79,6 +79,14 @@ class Fuser:
             for task in todo:
                 task.cancel()
         return reply
+
+    def _look(self, fuse: Sequence[str], reply: ModelReply) -> list[tuple[ToolCall, BaseTool]]:
+        """Find the tools to call; a reply is never lost by what an app's own classes raise."""
+        try:
+            return self._wanted(fuse, reply)
+        except Exception:  # noqa: BLE001 - the app's own tool, in any way
+            activity.logger.warning("the tools of a reply are left to the graph", exc_info=True)
+            return []
 
     async def alone(self, entry: Declaration, args: Raw, call_id: str | None) -> Json:
         """Call one quick tool; None if it needs its graph, failed, or returned much."""

@@ -162,7 +162,9 @@ class Timeline:
     events: int = 0
     history_bytes: int = 0
     executions: int = 1
-    """Above 1 after continue-as-new."""
+    """Above 1 if the run went on in new executions."""
+    whole: bool = True
+    """False if earlier executions are not told: dropped by the server, or too many."""
     tokens: Mapping[str, int] = field(default_factory=dict[str, int])
 
     @property
@@ -224,6 +226,7 @@ class Timeline:
             "events": self.events,
             "history_bytes": self.history_bytes,
             "executions": self.executions,
+            "whole": self.whole,
         }
 
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from perdure.core.ahead import DURABILITIES, Durability
+from perdure.core.continuing import Continues, continues_from
 from perdure.core.frames import Live
 from perdure.core.jsons import Json, JsonObject, Raw, as_object, shorten
 from perdure.core.options import KEEP, Override, override_from
@@ -74,6 +75,10 @@ class RunInput:
     chunks: bool = False
     """A model that is streamed inside the graph gives the provider's own chunks; they are
     recorded, so this is for comparing with plain LangGraph, not for showing tokens."""
+    continues: Continues | None = None
+    """When the run goes on in a new execution; None means never."""
+    carry: Json = None
+    """What an execution takes over of the one before it (`perdure.workflow.carrying`)."""
 
     def to_json(self) -> JsonObject:
         """Write the value as JSON; what equals its default is left out."""
@@ -94,6 +99,8 @@ class RunInput:
                 data[name] = list(value) if isinstance(value, tuple) else value
         if self.metadata:
             data["metadata"] = dict(self.metadata)
+        if self.continues is not None:
+            data["continues"] = self.continues.to_json()
         return data
 
     def model_override(self, name: str) -> Override:
@@ -153,6 +160,8 @@ def run_input(raw: Raw) -> RunInput:
         refer=data.get("refer") is True,
         chunks=data.get("chunks") is True,
         durability=choice(data, "durability", (None, *DURABILITIES)),
+        continues=continues_from(data.get("continues")),
+        carry=data.get("carry"),
     )
 
 
@@ -173,6 +182,7 @@ _PLAIN_PARTS: tuple[tuple[str, Raw], ...] = (
     ("refer", False),
     ("durability", None),
     ("chunks", False),
+    ("carry", None),
 )
 
 

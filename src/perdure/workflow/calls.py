@@ -3,14 +3,13 @@
 import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import NoReturn, cast
 
 from langchain_core.messages import (
     AIMessage,
     AIMessageChunk,
     BaseMessage,
-    HumanMessage,
-    ToolMessage,
 )
 from langchain_core.tools import BaseTool
 from langgraph.config import get_stream_writer
@@ -47,6 +46,7 @@ from perdure.workflow.explaining import explain, is_unknown, kind_of
 from perdure.workflow.fusing import apart, may_fuse
 from perdure.workflow.injection import injected_into, separate
 from perdure.workflow.interrupting import answered, configurable
+from perdure.workflow.journal import asked_of
 from perdure.workflow.outlet import live_of
 from perdure.workflow.packing import (
     pack_model_call,
@@ -58,6 +58,7 @@ from perdure.workflow.packing import (
 )
 from perdure.workflow.quick import Missed, pause, try_quick
 from perdure.workflow.raising import original
+from perdure.workflow.repairing import tell
 
 PARTS, WIDE_PARTS = ("messages", "args", "scene"), ("options", "config")
 """What of a call is written by reference."""
@@ -97,23 +98,27 @@ async def call_model(
             fuse=_fuse(run, name),
         )
         try:
-            raw = await lead_model(run, name, packed) if repair == 0 else None
-            if raw is None:
-                raw = await _execute(
+            raw, fresh = await run.journal.call(
+                f"model {name}",
+                partial(asked_of, run.codec, conversation),
+                partial(
+                    _ask_model,
                     run,
-                    MODEL_ACTIVITY,
+                    name,
                     packed,
                     limits,
-                    what=f"the call of model {name!r}",
                     summary=model_summary(name, turn, repair),
-                )
+                    repair=repair,
+                ),
+            )
         except ActivityError as error:
             if is_cancelled_exception(error):
                 raise
             failed = kind_of(error, ModelFailed)
             raise_as_raised(run, failed(explain(f"model {name!r}", error, limits)), error)
         message, reply = unpack_model_reply(run.codec, raw)
-        run.add_usage(reply.usage)
+        if fresh:
+            run.add_usage(reply.usage)
         run.tool_lists.called.update(reply.servers)
         run.fused.note(run.codec, message, reply)
         run.quick.note(((c["id"] or "", c["name"]) for c in message.tool_calls), reply.quick)
@@ -125,11 +130,22 @@ async def call_model(
             if chunks is not None:
                 chunks += unpack_chunks(run.codec, reply)
             return with_parsed(message, options)
-        conversation = [*conversation, *_tell(message, faults)]
+        conversation = [*conversation, *tell(message, faults)]
     told = "; ".join(str(fault.get("text")) for fault in faults)
     raise ModelMistake(
         f"model {name!r} gave {limits.repairs + 1} answers that cannot be used. The last: {told}"
     )
+
+
+async def _ask_model(
+    run: Run, name: str, packed: JsonObject, limits: CallOptions, *, summary: str, repair: int
+) -> Raw:
+    """Make one request, or take what running ahead brought; a repair is asked for by itself."""
+    brought = await lead_model(run, name, packed) if repair == 0 else None
+    if brought is not None:
+        return brought
+    what = f"the call of model {name!r}"
+    return await _execute(run, MODEL_ACTIVITY, packed, limits, what=what, summary=summary)
 
 
 def _fuse(run: Run, model: str) -> tuple[str, ...] | None:
@@ -213,14 +229,22 @@ async def _call_once(
     )
     if declared.effect and (done := run.ledger.take(name, packed["args"])) is not None:
         return Outcome(value=Outcome.from_json(done.result).value)
-    if (brought := lead_tool(run, declared, packed)) is not None:
-        return Outcome(value=brought)
-    ready = run.fused.take(call_id, name, packed) if not declared.effect else None
-    if ready is not None:
-        return Outcome(value=ready.value)
+    if (ready := _ready(run, declared, packed, call_id)) is not None:
+        return ready
     try:
-        raw = await _run_tool(
-            run, declared, packed, limits, call_id=call_id, once=once, summary=summary
+        raw, fresh = await run.journal.call(
+            f"tool {name}",
+            partial(_asked_of_tool, run, args, scene, call_id),
+            partial(
+                _run_tool,
+                run,
+                declared,
+                packed,
+                limits,
+                call_id=call_id,
+                once=once,
+                summary=summary,
+            ),
         )
     except ActivityError as error:
         text = explain(f"tool {name!r}", error, limits)
@@ -232,6 +256,8 @@ async def _call_once(
             raise
         raise_as_raised(run, kind_of(error, ToolFailed)(text), error)
     outcome = Outcome.from_json(raw)
+    if not fresh:
+        return outcome
     if key is not None and outcome.question is None:
         run.ledger.add(tool=name, args=packed["args"], key=key, result=raw, at=run.saver.newest)
     for chunk in outcome.chunks if RUNTIME in configurable() else ():
@@ -240,6 +266,23 @@ async def _call_once(
             run.outlet.note_written(part, live)
         get_stream_writer()(part)
     return outcome
+
+
+def _asked_of_tool(run: Run, args: Raw, scene: Scene | None, call_id: str | None) -> Json:
+    """Say what a tool was asked; where it was asked is not part of it."""
+    answers = [] if scene is None else list(scene.answers)
+    return [run.codec.encode(args, what="arguments"), call_id, answers]
+
+
+def _ready(
+    run: Run, declared: Declaration, packed: JsonObject, call_id: str | None
+) -> Outcome | None:
+    """Return a result that came with the model's reply, or that running ahead brought."""
+    brought = lead_tool(run, declared, packed)
+    if brought is not None:
+        return Outcome(value=brought)
+    ready = None if declared.effect else run.fused.take(call_id, declared.name, packed)
+    return None if ready is None else Outcome(value=ready.value)
 
 
 async def _run_tool(
@@ -263,8 +306,6 @@ async def _run_tool(
             return first
         await pause(first, summary)
         packed, limits = {**packed, "tried": first.tried}, first.limits
-    if (brought := lead_tool(run, declared, packed)) is not None:
-        return Outcome(value=brought)
     what = f"the call of tool {name!r}"
     return await _execute(
         run, TOOL_ACTIVITY, packed, limits, what=what, summary=summary, once=once, effect=effect
@@ -345,22 +386,3 @@ def _key(position: int, call_id: str | None) -> str:
         position=position,
         call_id=call_id,
     )
-
-
-def _tell(message: AIMessage, faults: Sequence[JsonObject]) -> list[BaseMessage]:
-    """Say to the model what is wrong, in the form that providers demand.
-
-    Every tool call of a message needs an answer before the next turn, the good ones too.
-    """
-    ids = [c["id"] for c in (*message.tool_calls, *message.invalid_tool_calls) if c["id"]]
-    if not ids:
-        return [message, HumanMessage("\n".join(str(f.get("text")) for f in faults))]
-    said: dict[str, list[str]] = {}
-    for fault in faults:
-        call_id = fault.get("tool_call_id")
-        said.setdefault(str(call_id) if call_id in ids else ids[0], []).append(str(fault["text"]))
-    other = "Not executed, because another call of the same message was invalid. Call it again."
-    answers = [
-        ToolMessage("\n".join(said.get(i, [other])), tool_call_id=i, status="error") for i in ids
-    ]
-    return [message, *answers]

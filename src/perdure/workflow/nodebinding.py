@@ -12,6 +12,7 @@ from typing import cast
 from langchain_core.runnables import RunnableLambda
 from langgraph.func import task as make_task
 from langgraph.pregel import Pregel
+from langgraph.runtime import RunControl
 
 from perdure.core.ahead import AHEAD, end_here
 from perdure.core.declared import DECLARED
@@ -46,9 +47,15 @@ def bound(original: Callable[..., Raw]) -> Callable[..., Raw]:
     @wraps(original)
     def astream(graph: Raw, *args: Raw, **kwargs: Raw) -> AsyncIterator[Raw]:
         run = find_run()
-        if run is None and AHEAD.get() is not None and any(_callers(graph, graph.nodes)):
-            end_here("a node that runs as an activity")
-        return original(graph if run is None else own_copy(run, graph), *args, **kwargs)
+        if run is None:
+            if AHEAD.get() is not None and any(_callers(graph, graph.nodes)):
+                end_here("a node that runs as an activity")
+            return original(graph, *args, **kwargs)
+        asked = kwargs.get("control")
+        if run.leaving is not None and asked is None and run.is_called_by_hand(graph):
+            # It would stop by raising, and the code that called it may take that for an error.
+            kwargs["control"] = RunControl()
+        return original(own_copy(run, graph), *args, **kwargs)
 
     setattr(astream, _MARK, True)
     return astream
@@ -91,6 +98,10 @@ def own_copy(run: Run, graph: Raw) -> Raw:
     parts: dict[str, Raw] = {} if run.adapt is None else {**run.adapt(graph)}
     nodes = parts.get("nodes", graph.nodes)
     callers = _callers(graph, graph.nodes)
+    if run.leaving is not None:
+        for name, spec in nodes.items():
+            if isinstance(spec.bound, Pregel):
+                run.inner_graphs.setdefault(id(cast("object", spec.bound)), {})[name] = None
     if callers:
         parts["nodes"] = {
             name: _own_node(spec, callers[name]) if name in callers else spec
