@@ -114,6 +114,8 @@ async def single(peer: Any, given: argparse.Namespace, name: str) -> dict[str, A
     faults = [one.failure for one in replays if one.failure]
     if faults:
         return figures | {"replay_failure": faults[0], "correct": False}
+    if not replays:
+        return figures
     return figures | {
         "replay_s": min(one.wall_s for one in replays),
         "replay_cpu_s": min(one.cpu_s for one in replays),

@@ -107,9 +107,6 @@ class PerdurePeer(TemporalPeer):
         super().__init__(**options)
         self.agents = make_agents(options)
         self.start_options: dict[str, Any] = {}
-        if options.get("quick") == "1" and has(perdure.Agents, "fuse"):
-            fuse = {"fuse": options.get("fused") == "1"}
-            self.start_options["options"] = {"models": {"*": fuse}}
         if durability := options.get("durability"):
             if not has(Client.start, "durability"):
                 raise NotAvailable(f"this version has no durability={durability!r}")

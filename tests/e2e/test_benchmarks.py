@@ -73,3 +73,14 @@ def test_a_row_is_the_median_of_its_measurements():
 def test_the_fit_finds_a_quadratic_term():
     a, b, c = fit([(n, 7 + 5 * n + 3 * n * n) for n in (10, 20, 40, 80)])
     assert (round(a, 6), round(b, 6), round(c, 6)) == (7, 5, 3)
+
+
+def test_growth_is_measured_without_replays(tmp_path):
+    file = tmp_path / "rows.json"
+    command = "-m benchmarks --peers raw-delta --suites growth --growth-turns 1 2 4 --payload 8"
+    subprocess.run(
+        [sys.executable, *command.split(), "--json", file],
+        check=True, cwd=ROOT, stdout=subprocess.PIPE,
+    )  # fmt: skip
+    (row,) = json.loads(file.read_text("utf-8"))
+    assert (row["points"], row["events_per_turn"]) == ("1, 2, 4", 12)
