@@ -98,8 +98,10 @@ async def single(peer: Any, given: argparse.Namespace, name: str) -> dict[str, A
     token = await peer.run_one(name, turns, given.payload, given.timeout)
     figures: dict[str, Any] = meter.read(turns)
     model, tool = Counters.model, Counters.tool
+    used = cpu()
     found = await peer.finished(token)
     figures |= {
+        "read_result_cpu_ms": 1000 * (cpu() - used),
         "events": found.events,
         "bytes": found.stored,
         "model_calls": model,

@@ -91,6 +91,7 @@ COLUMNS: Mapping[str, Sequence[tuple[str, str, int]]] = {
         ("worker CPU ms/turn", "worker_cpu_ms_per_turn", 1),
         ("server CPU ms/turn", "server_cpu_ms_per_turn", 1),
         ("replay CPU s", "replay_cpu_s", 3),
+        ("CPU ms to read the result", "read_result_cpu_ms", 0),
     ),
     "many": (
         ("agents/s", "agents_per_s", 2),

@@ -6,7 +6,7 @@ reply, durability=... is the run's.
 
 import inspect
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import replace
 from typing import Any
 
 from langchain.agents import create_agent
@@ -16,9 +16,9 @@ from langchain_core.outputs import ChatGeneration, ChatResult
 
 import perdure
 from benchmarks import workload
-from benchmarks.peers.base import NotAvailable, TemporalPeer
+from benchmarks.peers.base import Finished, NotAvailable, TemporalPeer
 from benchmarks.workload import Counters
-from perdure.client import Client, RunHandle, connect
+from perdure.client import Client, connect
 
 
 class Scripted(BaseChatModel):
@@ -81,38 +81,23 @@ def make_agents(options: Mapping[str, str]) -> perdure.Agents:
         NotAvailable: The options ask for what this version does not have.
     """
     terms: dict[str, Any] = {}
-    if options.get("quick") == "1":
+    fused = options.get("fused") == "1"
+    if fused or options.get("quick") == "1":
         if not has(perdure.tool, "quick"):
             raise NotAvailable("this version has no quick tools: perdure.tool(quick=True)")
         terms["quick"] = True
-    if options.get("fused") == "1":
-        raise NotAvailable("this version has no fused turns")
     model = perdure.model(Scripted(), name="scripted")
     observing = perdure.tool(observe, **terms)
     cautious = perdure.model(Scripted(tool="observe_asked"), name="cautious")
     asking = perdure.tool(observe_asked, approve=perdure.Approve())
-    agents = perdure.Agents()
+    agents = perdure.Agents(fuse=fused)
     agents.register("toolloop")(lambda: create_agent(model, [observing]))
     agents.register("approval")(lambda: create_agent(cautious, [asking]))
     return agents
 
 
-@dataclass(frozen=True)
-class Run:
-    """A run, with what the measurements ask a handle of Temporal's."""
-
-    run: RunHandle
-    handle: Any
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self.handle, name)
-
-    async def result(self) -> Any:
-        return await self.run.result()
-
-
 class PerdurePeer(TemporalPeer):
-    """The worker has Perdure's plugin; runs are started and followed with Perdure's client."""
+    """The worker has Perdure's plugin; runs are started, asked and read with Perdure's client."""
 
     packages = ("perdure", "temporalio", "langgraph", "langchain", "langchain-core")
 
@@ -136,11 +121,20 @@ class PerdurePeer(TemporalPeer):
         return {"workflows": [], "plugins": [perdure.Plugin(self.agents)]}
 
     def count_messages(self, result: Any) -> int:
+        return 0
+
+    async def finished(self, token: Any) -> Finished:
+        """Read the conversation as a caller does; the other peers return its length only."""
+        found = await super().finished(token)
+        return replace(found, messages=await self.read(token[0].id))
+
+    async def read(self, run_id: str) -> int:
+        result: Any = await self.perdure.result(run_id)
         return len(result["messages"])
 
     async def start(self, run_id: str, turns: int, payload: int, *, approval: bool = False) -> Any:
         asked = {"role": "user", "content": workload.request(turns, payload)}
-        run = await self.perdure.start(
+        await self.perdure.start(
             "approval" if approval else "toolloop",
             {"messages": [asked]},
             run_id=run_id,
@@ -148,7 +142,7 @@ class PerdurePeer(TemporalPeer):
             task_queue=self.queue,
             **self.start_options,
         )
-        return Run(run, self.client.get_workflow_handle(run_id))
+        return self.client.get_workflow_handle(run_id)
 
     async def park_one(self, run_id: str, payload: int) -> Any:
         run = await self.start(run_id, 1, payload, approval=True)
@@ -156,8 +150,8 @@ class PerdurePeer(TemporalPeer):
         return run
 
     async def release_one(self, token: Any) -> int:
-        await self.perdure.decide(token.run.run_id, {"type": "approve", "by": "benchmark"})
-        return self.count_messages(await token.result())
+        await self.perdure.decide(token.id, {"type": "approve", "by": "benchmark"})
+        return await self.read(token.id)
 
 
 PEER = PerdurePeer

@@ -7,7 +7,15 @@ node activities and tools that are not quick end it; so does an error. Activity 
 
 import asyncio
 from collections import deque
-from collections.abc import Awaitable, Callable, Coroutine, Iterator, Mapping, Sequence
+from collections.abc import (
+    AsyncIterator,
+    Awaitable,
+    Callable,
+    Coroutine,
+    Iterator,
+    Mapping,
+    Sequence,
+)
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -16,13 +24,19 @@ from typing import cast
 
 from langchain_core.messages import AIMessage
 from langchain_core.runnables import RunnableConfig
-from langgraph.checkpoint.base import BaseCheckpointSaver, CheckpointTuple
+from langgraph.checkpoint.base import (
+    BaseCheckpointSaver,
+    ChannelVersions,
+    Checkpoint,
+    CheckpointMetadata,
+    CheckpointTuple,
+)
 from langgraph.pregel import Pregel
 from temporalio import activity
 
 from perdure.activity.heartbeat import heartbeats
 from perdure.activity.resolver import Resolver
-from perdure.core.ahead import AHEAD, Journal, Kept, model_key, tool_key
+from perdure.core.ahead import AHEAD, Journal, Kept, end_here, model_key, tool_key
 from perdure.core.declared import Declaration
 from perdure.core.jsons import Json, JsonObject, Raw
 from perdure.core.names import AHEAD_ACTIVITY
@@ -41,6 +55,8 @@ ROOM = 512 * 1024
 LONGEST = timedelta(minutes=5)
 STILL = timedelta(milliseconds=20)
 """A graph that waits and makes no call for so long goes no further."""
+PAUSE = timedelta(milliseconds=300)
+"""The journal is kept with a heartbeat this often; a lost worker costs what came since."""
 ATTEMPT = 600.0
 
 
@@ -127,28 +143,66 @@ class Start(BaseCheckpointSaver[Raw]):
         """Return the checkpoint of a namespace."""
         return self.get_tuple(config)
 
-    def list(self, config: Raw, **_: Raw) -> Iterator[CheckpointTuple]:
+    def list(
+        self,
+        config: RunnableConfig | None,
+        *,
+        filter: dict[str, Raw] | None = None,  # noqa: ARG002
+        before: RunnableConfig | None = None,  # noqa: ARG002
+        limit: int | None = None,  # noqa: ARG002
+    ) -> Iterator[CheckpointTuple]:
         """Yield the checkpoint of a namespace."""
-        found = self.get_tuple(config)
+        found = None if config is None else self.get_tuple(config)
         yield from [found] if found is not None else []
 
-    async def alist(self, config: Raw, **_: Raw) -> Raw:
+    async def alist(
+        self,
+        config: RunnableConfig | None,
+        *,
+        filter: dict[str, Raw] | None = None,
+        before: RunnableConfig | None = None,
+        limit: int | None = None,
+    ) -> AsyncIterator[CheckpointTuple]:
         """Yield the checkpoint of a namespace."""
-        for found in self.list(config):
+        for found in self.list(config, filter=filter, before=before, limit=limit):
             yield found
 
-    def put(self, config: RunnableConfig, *_: Raw) -> RunnableConfig:
+    def put(
+        self,
+        config: RunnableConfig,
+        checkpoint: Checkpoint,  # noqa: ARG002
+        metadata: CheckpointMetadata,  # noqa: ARG002
+        new_versions: ChannelVersions,  # noqa: ARG002
+    ) -> RunnableConfig:
         """Drop a checkpoint."""
         return config
 
-    async def aput(self, config: RunnableConfig, *_: Raw) -> RunnableConfig:
+    async def aput(
+        self,
+        config: RunnableConfig,
+        checkpoint: Checkpoint,  # noqa: ARG002
+        metadata: CheckpointMetadata,  # noqa: ARG002
+        new_versions: ChannelVersions,  # noqa: ARG002
+    ) -> RunnableConfig:
         """Drop a checkpoint."""
         return config
 
-    def put_writes(self, *_: Raw) -> None:
+    def put_writes(
+        self,
+        config: RunnableConfig,
+        writes: Sequence[tuple[str, Raw]],
+        task_id: str,
+        task_path: str = "",
+    ) -> None:
         """Drop writes."""
 
-    async def aput_writes(self, *_: Raw) -> None:
+    async def aput_writes(
+        self,
+        config: RunnableConfig,
+        writes: Sequence[tuple[str, Raw]],
+        task_id: str,
+        task_path: str = "",
+    ) -> None:
         """Drop writes."""
 
 
@@ -182,10 +236,12 @@ class Guide:
     earlier: Journal
     journal: Journal = field(default_factory=Journal)
     _loop: asyncio.AbstractEventLoop = field(default_factory=asyncio.get_running_loop)
-    _halted: int = 0
+    _halted: list[asyncio.Future[None]] = field(default_factory=list[asyncio.Future[None]])
+    _stopped: bool = False
     _busy: int = 0
     _size: int = 0
     _moves: int = 0
+    _kept: float = field(default_factory=monotonic)
     _began: float = field(default_factory=monotonic)
     _bodies: dict[int, tuple[Raw, Held]] = field(default_factory=dict[int, tuple[Raw, Held]])
 
@@ -202,16 +258,19 @@ class Guide:
             while not task.done():
                 moves = self._moves
                 await asyncio.wait([task], timeout=STILL.total_seconds())
-                if self._halted and not self._busy and moves == self._moves:
+                still = not self._busy and moves == self._moves
+                if still and (self._halted or self._stopped):
                     break
         finally:
             task.cancel()
+            for waiting in self._halted:
+                waiting.cancel()
             with suppress(asyncio.CancelledError, Exception):
                 await task
 
     async def model(self, name: str, messages: Sequence[Raw], options: Mapping[str, Raw]) -> Raw:
         """Call a model, and keep its reply; one with faults is the run's to mend."""
-        if any(isinstance(value, type) for value in options.values()):
+        if self._stopped or any(isinstance(value, type) for value in options.values()):
             return await self.halt()
         what = f"the call of model {name!r}"
         bodies: Json = [self._body(message, what) for message in messages]
@@ -234,7 +293,8 @@ class Guide:
 
     async def tool(self, entry: Declaration, args: Raw, call_id: str | None) -> Raw:
         """Call a quick tool, and keep its result."""
-        if not entry.override.quick or entry.effect or entry.approve is not None:
+        plain = entry.override.quick and not entry.effect and entry.approve is None
+        if self._stopped or not plain:
             return await self.halt()
         written = self.codec.encode(args, what=f"arguments of tool {entry.name!r}")
         key = tool_key(entry.name, written, call_id, seal=self.seal)
@@ -248,11 +308,19 @@ class Guide:
 
     async def halt(self) -> Raw:
         """Wait for ever: what comes here is the run's own to do."""
-        self._halted += 1
-        return await self._loop.create_future()
+        waiting: asyncio.Future[None] = self._loop.create_future()
+        self._halted.append(waiting)
+        return await waiting
+
+    def stop(self) -> None:
+        """Go no further anywhere in the graph."""
+        self._stopped = True
 
     def wait(self, call: Coroutine[Raw, Raw, Raw]) -> Raw:
-        """Wait for a call on another thread."""
+        """Wait for a call, on a thread that is not the loop's."""
+        if _on_loop():
+            call.close()
+            end_here("a blocking call on the graph's own loop")
         return asyncio.run_coroutine_threadsafe(call, self._loop).result()
 
     def _body(self, message: Raw, what: str) -> Held:
@@ -265,24 +333,36 @@ class Guide:
     async def _guarded(self, call: Awaitable[Json]) -> Json:
         """Make a call; None if it fails, since the run makes it again and judges."""
         self._busy += 1
+        token = AHEAD.set(None)  # what a tool calls itself is a part of its own call
         try:
             return await call
         except Exception as error:  # noqa: BLE001 - the same call is made again by the run
             activity.logger.info("running ahead ends at a call that failed: %s", error)
             return None
         finally:
+            AHEAD.reset(token)
             self._busy -= 1
             self._moves += 1
 
     def _note(self, kept: list[Kept], key: str, value: Json) -> None:
         kept.append(Kept(key=key, value=value))
         self._size += self.codec.size(value)
-        if self.keep is not None:
+        now = monotonic()
+        if self.keep is not None and now - self._kept > PAUSE.total_seconds():
+            self._kept = now
             self.keep(self.journal.to_json())
 
     def _is_full(self) -> bool:
         late = monotonic() - self._began > LONGEST.total_seconds()
         return late or len(self.journal.models) >= CALLS or self._size > ROOM
+
+
+def _on_loop() -> bool:
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return False
+    return True
 
 
 def _by_key(kept: list[Kept]) -> dict[str, deque[Json]]:

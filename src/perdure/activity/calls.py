@@ -1,6 +1,6 @@
 """The activities: carry out one model call or one tool call that a run asks for."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 from typing import cast
@@ -15,6 +15,7 @@ from temporalio.exceptions import ApplicationError
 from perdure.activity.effects import KEY
 from perdure.activity.evidence import text_of
 from perdure.activity.failure import as_application_error, classify
+from perdure.activity.fusing import Fuser
 from perdure.activity.heartbeat import heartbeats
 from perdure.activity.live import Listeners, Speaker
 from perdure.activity.pacing import Pacer
@@ -68,6 +69,7 @@ class Activities:
         self._pacer = pacer
         self._notify = notify
         self._resolver = resolver or Resolver()
+        self._fuser = Fuser(declared=declared, codec=codec)
         self._tuned = lru_cache(maxsize=64)(self._tune)
 
     @activity.defn(name=MODEL_ACTIVITY)
@@ -78,30 +80,60 @@ class Activities:
             ApplicationError: The call failed; its type is a code of `perdure.errors`, whether
                 and when Temporal tries again is the classifier's verdict.
         """
-        async with heartbeats():
-            try:
-                call = ModelCall.from_json(await self._resolver.grow(raw))
-                messages = cast("list[BaseMessage]", self._codec.decode(call.messages))
-                options = cast("dict[str, Raw]", self._codec.decode(call.options)) or {}
-                model = self._tuned(call.model, call.attempt_timeout)
-            except PerdureError as error:
-                raise _final(error) from error
-            await self._pacer.wait(call.model)
-            listeners = self._listeners(call)
-            message, faults = await self._ask(call.model, model, messages, options, listeners)
+        asked = as_object(raw, what="a model call")
+        what = f"the reply of model {asked.get('model')!r}"
+        async with heartbeats() as pulse:
+            reply = self._fuser.resume(asked)
+            if reply is None:
+                reply = await self._reply(asked)
+            fuse = asked.get("fuse")
+            apart = cast("list[str]", fuse) if isinstance(fuse, list) else None
+            reply = await self._fuser.finish(apart, reply, pulse)
+        return self._carry(reply.to_json(), what=what)
+
+    async def _reply(self, raw: JsonObject) -> ModelReply:
+        try:
+            call = ModelCall.from_json(await self._resolver.grow(raw))
+            messages = cast("list[BaseMessage]", self._codec.decode(call.messages))
+            options = cast("dict[str, Raw]", self._codec.decode(call.options)) or {}
+            model = self._tuned(call.model, call.attempt_timeout)
+        except PerdureError as error:
+            raise _final(error) from error
+        return await self._answer(call.model, model, messages, options, self._listeners(call))
+
+    async def once(
+        self, name: str, seconds: float, messages: Sequence[Raw], options: Mapping[str, Raw]
+    ) -> JsonObject:
+        """Make one request to a model within another activity; returns the reply as JSON."""
+        model = self._tuned(name, seconds)
+        nobody = Listeners(speaker=None, keep=False)
+        reply = await self._answer(name, model, list(messages), dict(options), nobody)
+        return reply.to_json()
+
+    async def alone(self, entry: Declaration, args: Raw, call_id: str | None) -> Json:
+        """Call a quick tool within another activity; None if its own call has to be made."""
+        return await self._fuser.alone(entry, args, call_id)
+
+    async def _answer(
+        self,
+        name: str,
+        model: BaseChatModel,
+        messages: list[BaseMessage],
+        options: dict[str, Raw],
+        listeners: Listeners,
+    ) -> ModelReply:
+        what = f"the reply of model {name!r}"
+        await self._pacer.wait(name)
+        message, faults = await self._ask(name, model, messages, options, listeners)
         usage = cast("Mapping[str, Json]", message.usage_metadata or {})
-        self._report(call.model, message, usage)
-        what = f"the reply of model {call.model!r}"
-        return self._carry(
-            ModelReply(
-                message=self._codec.encode(message, what=what),
-                faults=faults,
-                usage=usage,
-                chunks=listeners.chunks(self._codec, what),
-                servers=self._served(message),
-                quick=self._quick(message),
-            ).to_json(),
-            what=what,
+        self._report(name, message, usage)
+        return ModelReply(
+            message=self._codec.encode(message, what=what),
+            faults=faults,
+            usage=usage,
+            chunks=listeners.chunks(self._codec, what),
+            servers=self._served(message),
+            quick=self._quick(message),
         )
 
     async def _ask(
@@ -138,13 +170,13 @@ class Activities:
         Raises:
             ApplicationError: As for `model`.
         """
-        request = as_object(raw, what="a tool call")
-        subject = f"tool {request.get('tool')!r}"
-        told = about(ToolCall.from_json(request)) if activity.info().is_local else None
-        token = KEY.set(cast("str | None", request.get("key")))
+        asked = as_object(raw, what="a tool call")
+        subject = f"tool {asked.get('tool')!r}"
+        told = about(asked) if activity.info().is_local else None
+        token = KEY.set(cast("str | None", asked.get("key")))
         try:
             async with heartbeats():
-                call = ToolCall.from_json(await self._resolver.grow(request))
+                call = ToolCall.from_json(await self._resolver.grow(asked))
                 tool = self._tool(call)
                 outcome = await perform(
                     tool,
@@ -163,9 +195,7 @@ class Activities:
         finally:
             KEY.reset(token)
         if told is not None:
-            data = carried(outcome, told, self._codec)
-            self._resolver.shelf.learn(data)
-            return data
+            return carried(outcome, told, self._codec, self._resolver.shelf)
         return self._carry(outcome.to_json(), what=f"the result of {subject}")
 
     def _served(self, message: AIMessage) -> dict[str, ServerTool]:

@@ -106,6 +106,7 @@ def totals(line: Timeline) -> str:
         f"{_count(line.model_calls, 'model call')}{again}, {_count(line.tool_calls, 'tool call')}, "
         f"{inward} tokens in, {out} out; {_count(line.events, 'event')}, "
         f"{line.history_bytes:,} bytes, {_count(len(line.workers), 'worker')}"
+        + (f", {line.executions:,} executions" if line.executions > 1 else "")
     )
 
 

@@ -53,6 +53,8 @@ def _print(line: Timeline, inbox: Inbox) -> None:
         out(f"input   {one_line(json.dumps(line.input, ensure_ascii=False), 400)}")
     else:
         out(f"begins  {_origin(line)}")
+    if not line.whole:
+        out("earlier executions of the run are not shown: the server has dropped them")
     out("")
     if line.entries:
         write_table(TITLES, rows(line))

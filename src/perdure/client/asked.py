@@ -56,12 +56,22 @@ class AskedReader:
             case EventType.EVENT_TYPE_WORKFLOW_EXECUTION_UPDATE_COMPLETED:
                 self._decided(event, at)
             case EventType.EVENT_TYPE_WORKFLOW_EXECUTION_SIGNALED:
-                held = event.workflow_execution_signaled_event_attributes
-                decision = first(held.input.payloads, self.decode)
-                if held.signal_name == DECIDE_SIGNAL and isinstance(decision, dict):
-                    self._signals.append({**decision, "at": at.isoformat()})
+                self._signalled(event, at)
+            case EventType.EVENT_TYPE_WORKFLOW_EXECUTION_CONTINUED_AS_NEW:
+                self._go_on()
             case _:
                 pass
+
+    def _go_on(self) -> None:
+        """Forget the timers: the next execution has its own."""
+        for held in self._open:
+            held.timer = None
+
+    def _signalled(self, event: HistoryEvent, at: datetime) -> None:
+        held = event.workflow_execution_signaled_event_attributes
+        decision = first(held.input.payloads, self.decode)
+        if held.signal_name == DECIDE_SIGNAL and isinstance(decision, dict):
+            self._signals.append({**decision, "at": at.isoformat()})
 
     def entries(self) -> list[Asked]:
         """Return the questions so far, decided and open."""

@@ -5,7 +5,7 @@ from collections.abc import AsyncGenerator
 from datetime import timedelta
 from time import monotonic
 
-from temporalio.client import WorkflowExecutionDescription
+from temporalio.client import WorkflowExecutionDescription, WorkflowHistory
 
 from perdure.client.runs import Client
 from perdure.client.timeline import Timeline
@@ -25,6 +25,7 @@ async def follow(client: Client, run_id: str) -> AsyncGenerator[Timeline]:
         ServerUnavailable: The server went away; follow again when it is back.
     """
     seen: object = None
+    known: dict[str, WorkflowHistory] = {}
     pause = SHORTEST.total_seconds()
     while True:
         began = monotonic()
@@ -33,7 +34,7 @@ async def follow(client: Client, run_id: str) -> AsyncGenerator[Timeline]:
         pause = min(2 * pause, LONGEST.total_seconds())
         if mark != seen:
             seen = mark
-            line = await client.timeline(run_id)
+            line = await client.timeline(run_id, known=known)
             yield line
             if line.closed is not None:
                 return

@@ -2,7 +2,7 @@
 
 import asyncio
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import temporalio.client
 from temporalio.client import (
@@ -26,6 +26,7 @@ from perdure.core.names import (
     DECIDE_UPDATE,
     QUESTIONS_MEMO,
     QUESTIONS_QUERY,
+    STARTED_MEMO,
     STATUS_ATTRIBUTE,
 )
 from perdure.core.payloads import in_order
@@ -81,6 +82,15 @@ async def agent_of(execution: WorkflowExecution) -> str:
         found = execution.typed_search_attributes.get(AGENT)
         return str(found or "(encrypted)")
     return str(memo or execution.workflow_type)
+
+
+async def started_of(execution: WorkflowExecution) -> datetime:
+    """Tell when a run began: its first execution, if it went on in new ones."""
+    told = await execution.memo_value(STARTED_MEMO, None)
+    try:
+        return datetime.fromisoformat(str(told)) if told else execution.start_time
+    except ValueError:
+        return execution.start_time
 
 
 async def noted_questions(execution: WorkflowExecution) -> tuple[Waiting, ...]:

@@ -1,10 +1,11 @@
 """Find runs in Temporal's list. Caller side."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 
 import temporalio.client
 
-from perdure.client.inbox import agent_of
+from perdure.client.inbox import agent_of, started_of
 from perdure.client.index import ours
 from perdure.client.records import RunSummary, summary_of
 from perdure.core.names import AGENT_ATTRIBUTE, STATUS_ATTRIBUTE
@@ -58,6 +59,7 @@ async def list_runs(
         return found
     async for execution in client.list_workflows(query):
         summary = summary_of(execution, agent=await agent_of(execution))
+        summary = replace(summary, started=await started_of(execution))
         if agent not in (None, summary.agent) or status not in (None, summary.status):
             continue
         found.append(summary)

@@ -41,6 +41,11 @@ def largest(converter: DataConverter) -> int:
     return int(getattr(converter.payload_codec, "largest", PAYLOAD_LIMIT))
 
 
+def seal_of(converter: DataConverter) -> bytes:
+    """Return the secret that the digests in histories are keyed with; empty without keys."""
+    return cast("bytes", getattr(converter.payload_codec, "seal", b""))
+
+
 def first(payloads: Iterable[Payload], decode: Decode) -> Json:
     """Decode the first of several payloads; None if there is none."""
     for payload in payloads:

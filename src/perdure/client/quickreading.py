@@ -1,7 +1,7 @@
 """Read the quick calls of a run from its history: one marker each. Pure."""
 
 from dataclasses import dataclass, field, replace
-from datetime import UTC, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import cast
 
 from temporalio.api.enums.v1 import EventType
@@ -14,6 +14,7 @@ from perdure.client.timeline import Call, Outcome
 from perdure.core.jsons import Json, Raw
 from perdure.core.names import TOOL_ACTIVITY
 from perdure.core.scenes import Outcome as Brought
+from perdure.core.summaries import tool_summary
 
 _MARKER = "core_local_activity"
 """What Temporal's SDK calls the marker that stands for a local activity."""
@@ -60,6 +61,37 @@ class QuickReader:
         else:
             call = self._done(call, first(held.details["result"].payloads, self.decode))
         self.calls[part, str(facts.get("activity_id"))] = call
+
+    def fused(self, key: tuple[int, int], model: Call, reply: Json, at: datetime) -> None:
+        """Take in the tools that were called with a model, in the same activity."""
+        held = reply.get("fused") if isinstance(reply, dict) and model.kind == "model" else None
+        if not isinstance(held, dict):
+            return
+        results = cast("dict[str, dict[str, Raw]]", held)
+        message = cast("dict[str, Raw]", cast("dict[str, Raw]", reply).get("message") or {})
+        longest = max(int(result.get("ms") or 0) for result in results.values())
+        begun = at - timedelta(milliseconds=longest)
+        begun = max(begun, model.started or begun)
+        for asked in cast("list[dict[str, Raw]]", message.get("tool_calls") or []):
+            name, call_id = str(asked.get("name")), str(asked.get("id"))
+            args = cast("dict[str, Json]", asked.get("args") or {})
+            if (result := results.get(call_id)) is None:
+                continue
+            self.calls[key[0], f"fused-{key[1]}-{call_id}"] = Call(
+                kind="tool",
+                name=name,
+                summary=tool_summary(name, args),
+                args=args,
+                call_id=call_id,
+                attempts=1,
+                outcome="ok",
+                scheduled=begun,
+                started=begun,
+                closed=begun + timedelta(milliseconds=int(result.get("ms") or 0)),
+                worker=model.worker,
+                result=result.get("value"),
+                quick=True,
+            )
 
     def _done(self, call: Call, result: Json) -> Call:
         brought = Brought.from_json(result)

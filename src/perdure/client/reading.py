@@ -6,7 +6,12 @@ from datetime import UTC, datetime
 from typing import cast
 
 from google.protobuf.timestamp_pb2 import Timestamp
-from temporalio.api.enums.v1 import EventType, PendingActivityState, TimeoutType
+from temporalio.api.enums.v1 import (
+    EventType,
+    PendingActivityState,
+    TimeoutType,
+    WorkflowTaskFailedCause,
+)
 from temporalio.api.history.v1 import HistoryEvent
 from temporalio.api.workflow.v1 import PendingActivityInfo
 from temporalio.api.workflowservice.v1 import DescribeWorkflowExecutionResponse
@@ -19,6 +24,7 @@ from perdure.client.kinship import ChildReader
 from perdure.client.payloads import Decode, first, payloads_in
 from perdure.client.quickreading import QuickReader
 from perdure.client.timeline import Call, Happening, Kind, Outcome, Timeline, began
+from perdure.core.continuing import unpack
 from perdure.core.jsons import Json, JsonObject, Raw
 from perdure.core.names import MODEL_ACTIVITY, NODE_ACTIVITY, TOOL_ACTIVITY
 from perdure.core.wire import Status, usage_of
@@ -33,6 +39,8 @@ _BRINGING = frozenset(
 )
 """Events whose values calls may refer to, beside the calls themselves."""
 _KINDS: dict[str, Kind] = {MODEL_ACTIVITY: "model", TOOL_ACTIVITY: "tool", NODE_ACTIVITY: "node"}
+
+_OVERTAKEN = WorkflowTaskFailedCause.WORKFLOW_TASK_FAILED_CAUSE_UNHANDLED_COMMAND
 
 
 def read_timeline(
@@ -55,7 +63,7 @@ def read_timeline(
     line = reader.timeline(histories[-1].workflow_id)
     if line.status == "running" and any(q.outcome == "waiting" for q in line.questions):
         line = replace(line, status="waiting")
-    return replace(line, executions=len(histories))
+    return replace(line, executions=max(reader.executions, len(histories)), whole=reader.whole)
 
 
 @dataclass
@@ -75,6 +83,10 @@ class _Reader:
     events: int = 0
     size: int = 0
     part: int = -1
+    executions: int = 1
+    whole: bool = True
+    continued: bool = False
+    """The history that was read before ends where another execution goes on."""
     ids: dict[str, tuple[int, int]] = field(default_factory=dict[str, tuple[int, int]])
     tried: dict[tuple[int, int], int] = field(default_factory=dict[tuple[int, int], int])
     """Attempts that were made before a call became an activity."""
@@ -87,6 +99,7 @@ class _Reader:
     def read(self, history: WorkflowHistory) -> None:
         self.part += 1
         self.ids = {}
+        self._chain(history)
         for event in history.events:
             self.events += 1
             self.size += event.ByteSize()
@@ -100,6 +113,21 @@ class _Reader:
             if event.event_type in _BRINGING:
                 for payload in payloads_in(event):
                     self.book.learn(self.decode(payload))
+
+    def _chain(self, history: WorkflowHistory) -> None:
+        """Note where in the chain of executions a history stands."""
+        if not history.events:
+            return
+        start = history.events[0].workflow_execution_started_event_attributes
+        if bool(start.continued_execution_run_id) != self.continued:
+            self.whole = False
+        end = history.events[-1].event_type
+        self.continued = end == EventType.EVENT_TYPE_WORKFLOW_EXECUTION_CONTINUED_AS_NEW
+        if start.continued_execution_run_id and start.input.payloads:
+            argument = first(start.input.payloads, self.decode)
+            carry = argument.get("carry") if isinstance(argument, dict) else None
+            told = carry.get("executions") if isinstance(carry, dict) else None
+            self.executions = told + 1 if isinstance(told, int) else self.part + 1
 
     def timeline(self, run_id: str) -> Timeline:
         if self.status != "running":
@@ -151,7 +179,8 @@ class _Reader:
             return
         held = event.workflow_execution_started_event_attributes
         argument = first(held.input.payloads, self.decode)
-        self.book.learn(argument)
+        carry = argument.get("carry") if isinstance(argument, dict) else None
+        self.book.learn(argument if carry is None else unpack(carry))
         if self.started is None:
             self.started = moment(event.event_time)
             self.start = argument if isinstance(argument, dict) else {"input": argument}
@@ -228,6 +257,7 @@ class _Reader:
         failure: Failure | None = None,
     ) -> None:
         call = self.calls[self.part, scheduled]
+        self.quick.fused((self.part, scheduled), call, result, at)
         inward, outward = _usage(result) if call.kind == "model" else (None, None)
         self.calls[self.part, scheduled] = replace(
             call,
@@ -237,6 +267,7 @@ class _Reader:
             failure=failure,
             input_tokens=inward,
             output_tokens=outward,
+            asked=_asked(result) if call.kind == "model" else None,
         )
 
     def pending(self, info: PendingActivityInfo) -> None:
@@ -275,6 +306,8 @@ class _Reader:
                 self._note(at, "worker_lost", f"{who} {how}; another worker goes on")
             case EventType.EVENT_TYPE_WORKFLOW_TASK_FAILED:
                 failed = event.workflow_task_failed_event_attributes
+                if failed.cause == _OVERTAKEN:
+                    return  # something came before its end; the server gives the task again
                 failure = read_failure(failed.failure, self.decode)
                 self._note(at, "task_failed", failure.words())
             case EventType.EVENT_TYPE_WORKFLOW_EXECUTION_CANCEL_REQUESTED:
@@ -320,6 +353,11 @@ class _Reader:
 
 def _told(value: Json) -> str | None:
     return None if value is None else str(value)
+
+
+def _asked(reply: Json) -> int | None:
+    asked = reply.get("asked") if isinstance(reply, dict) else None
+    return asked if isinstance(asked, int) else None
 
 
 def _usage(reply: Json) -> tuple[int | None, int | None]:

@@ -6,17 +6,14 @@ from datetime import timedelta
 from typing import cast
 
 import temporalio.client
-from temporalio.client import (
-    WorkflowExecutionDescription,
-    WorkflowFailureError,
-    WorkflowHistoryEventFilterType,
-)
+from temporalio.client import WorkflowExecutionDescription, WorkflowFailureError
 
 from perdure.client import starting
 from perdure.client.failures import Failure
 from perdure.client.faults import translated
-from perdure.client.finding import fetch_chain, find_run
+from perdure.client.finding import find_run
 from perdure.client.handle import RunHandle
+from perdure.client.histories import HistoryCalls
 from perdure.client.inbox import (
     NoWorker,
     agent_of,
@@ -25,11 +22,11 @@ from perdure.client.inbox import (
     noted_questions,
     questions_of,
     send_decision,
+    started_of,
 )
 from perdure.client.index import missing_attributes
 from perdure.client.listing import list_runs
-from perdure.client.payloads import decoder, first, for_run, largest, uncover
-from perdure.client.reading import read_timeline
+from perdure.client.payloads import largest
 from perdure.client.records import (
     Inbox,
     RunStatus,
@@ -42,9 +39,10 @@ from perdure.client.records import (
 from perdure.client.state import StateCalls, branch, which
 from perdure.client.stream import StreamCalls
 from perdure.client.threads import OnBusy, ThreadCalls, check_on_busy, start_on_thread
-from perdure.client.timeline import Timeline
 from perdure.client.upkeep import UpkeepCalls
+from perdure.core.ahead import Durability, check_durability
 from perdure.core.approvals import Decision, parse_decision
+from perdure.core.continuing import Continues
 from perdure.core.frames import StreamSink
 from perdure.core.jsons import Json, JsonObject, Raw
 from perdure.core.names import STATUS_QUERY, TASK_QUEUE
@@ -63,7 +61,7 @@ class _Probe:
 
 
 @dataclass(frozen=True)
-class Client(StateCalls, StreamCalls, ThreadCalls, UpkeepCalls):
+class Client(StateCalls, StreamCalls, ThreadCalls, HistoryCalls, UpkeepCalls):
     """Perdure's client, over a connected client of Temporal's."""
 
     temporal: temporalio.client.Client
@@ -99,6 +97,7 @@ class Client(StateCalls, StreamCalls, ThreadCalls, UpkeepCalls):
         on_pause: OnPause = "wait",
         checkpoints: Checkpoints = "latest",
         stream: Sequence[str] = (),
+        durability: Durability | None = None,
         task_queue: str = TASK_QUEUE,
     ) -> RunHandle:
         """Start a run of a registered agent; returns as soon as the server has recorded it.
@@ -118,8 +117,8 @@ class Client(StateCalls, StreamCalls, ThreadCalls, UpkeepCalls):
         answer as it comes, as LangGraph does, or when "all" have theirs, so that a node that
         still waits is not run again for another one's answer.
 
-        `stream` are LangGraph's stream modes whose parts the run tells while it is under way,
-        for `Client.stream` to read.
+        `stream` are LangGraph's stream modes whose parts the run tells, for `Client.stream` to
+        read. `durability` is LangGraph's word too; None means what the agent says.
 
         Raises:
             RunExists: A run of that id is there already, running or ended.
@@ -143,11 +142,13 @@ class Client(StateCalls, StreamCalls, ThreadCalls, UpkeepCalls):
         data = replace(
             data,
             index=await self.indexed(),
+            continues=Continues(),
             resume=resume,
             thread=thread,
             on_pause=on_pause,
             checkpoints=checkpoints,
             stream=starting.check_stream(stream),
+            durability=None if durability is None else check_durability(durability),
             interrupt_before=starting.check_nodes(interrupt_before, "interrupt_before"),
             interrupt_after=starting.check_nodes(interrupt_after, "interrupt_after"),
         )
@@ -208,7 +209,7 @@ class Client(StateCalls, StreamCalls, ThreadCalls, UpkeepCalls):
             run_id=run_id,
             agent=agent,
             status=status_of(execution),
-            started=execution.start_time,
+            started=await started_of(execution),
             closed=execution.close_time,
             task_queue=execution.task_queue,
         )
@@ -370,32 +371,3 @@ class Client(StateCalls, StreamCalls, ThreadCalls, UpkeepCalls):
             in_place=True,
         )
         return RunHandle(client=self, run_id=run, agent=agent)
-
-    async def timeline(self, run_id: str) -> Timeline:
-        """Read a run's time line from its history; needs no worker.
-
-        Raises:
-            RunNotFound: There is no such run.
-        """
-        execution = await self.describe(run_id)
-        histories = await fetch_chain(self.temporal, execution, target=self.target)
-        raw = execution.raw_description
-        converter = for_run(self.temporal, run_id)
-        await uncover(converter, [*(e for h in histories for e in h.events), raw])
-        return read_timeline(histories, decode=decoder(converter), description=raw)
-
-    async def closing(self, run_id: str) -> Timeline:
-        """Read how a run ended; of a run that is under way there is nothing to read yet."""
-        handle = self.temporal.get_workflow_handle(run_id)
-        with translated(target=self.target, run_id=run_id):
-            history = await handle.fetch_history(
-                event_filter_type=WorkflowHistoryEventFilterType.CLOSE_EVENT
-            )
-        converter = for_run(self.temporal, run_id)
-        await uncover(converter, history.events)
-        decode = decoder(converter)
-        for event in history.events:
-            done = event.workflow_execution_completed_event_attributes
-            if is_result(first(done.result.payloads, decode)):
-                return await self.timeline(run_id)
-        return read_timeline([history], decode=decode)

@@ -13,6 +13,7 @@ from perdure.client import starting
 from perdure.client.failures import refusal
 from perdure.client.faults import translated
 from perdure.client.inbox import NoWorker, ask_run, send_update
+from perdure.core.continuing import Continues
 from perdure.core.jsons import Json, JsonObject, Raw, as_object
 from perdure.core.names import (
     CHECKPOINT_QUERY,
@@ -157,7 +158,14 @@ async def branch(
     seed["from"] = run_id
     if repeat_effects:
         seed["effects"] = []
-    data = replace(start, input=None, seed=seed, parent=run_id, thread=None)
+    data = replace(
+        start,
+        input=None,
+        seed=seed,
+        parent=run_id,
+        thread=None,
+        continues=start.continues or Continues(),
+    )
     starting.check_size(data)
     execution = await client.temporal.get_workflow_handle(run_id).describe()
     wanted = run_id if in_place else new_id or starting.make_run_id(start.agent)

@@ -43,6 +43,8 @@ class Call:
     result: Json = None
     run: str | None = None
     """The child run of a sub-agent."""
+    asked: int | None = None
+    """Of a model: the attempt that asked it, if a later one went on with the reply."""
     quick: bool = False
     """Whether it took one event of the run's own step, not an activity of the server's."""
 
@@ -160,7 +162,9 @@ class Timeline:
     events: int = 0
     history_bytes: int = 0
     executions: int = 1
-    """Above 1 after continue-as-new."""
+    """Above 1 if the run went on in new executions."""
+    whole: bool = True
+    """False if earlier executions are not told: dropped by the server, or too many."""
     tokens: Mapping[str, int] = field(default_factory=dict[str, int])
 
     @property
@@ -186,7 +190,8 @@ class Timeline:
     @property
     def repeated_model_calls(self) -> int:
         """How many model calls were made again after an attempt had failed or was lost."""
-        return sum(max(call.attempts - 1, 0) for call in self.calls if call.kind == "model")
+        models = [call for call in self.calls if call.kind == "model"]
+        return sum(max((call.asked or call.attempts) - 1, 0) for call in models)
 
     @property
     def seconds(self) -> float | None:
@@ -221,6 +226,7 @@ class Timeline:
             "events": self.events,
             "history_bytes": self.history_bytes,
             "executions": self.executions,
+            "whole": self.whole,
         }
 
 

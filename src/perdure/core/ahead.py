@@ -13,9 +13,21 @@ from perdure.core.declared import Declaration
 from perdure.core.digests import digest_of_json
 from perdure.core.jsons import Json, JsonObject, Raw, as_object
 from perdure.core.pieces import Held, flatten, hold
+from perdure.errors import BadOption
 
 Durability = Literal["sync", "async", "exit"]
 DURABILITIES: tuple[Durability, ...] = ("sync", "async", "exit")
+
+
+def check_durability(value: Raw) -> Durability:
+    """Return the word if it is one of LangGraph's three.
+
+    Raises:
+        BadOption: It is another.
+    """
+    if value not in DURABILITIES:
+        raise BadOption(f"durability={value!r}: choose of {', '.join(DURABILITIES)}")
+    return value
 
 
 class Ahead(Protocol):
@@ -38,9 +50,17 @@ class Ahead(Protocol):
         """Go no further here: what comes next is the run's own to do. Never returns."""
         ...
 
+    def stop(self) -> None:
+        """Go no further anywhere in the graph."""
+        ...
+
     def wait(self, call: Coroutine[Raw, Raw, Raw]) -> Raw:
         """Wait for a call in sync code of the graph, on a thread of its own."""
         ...
+
+
+class Beyond(RuntimeError):
+    """Code of a graph wants what only its run may do. Never leaves where the graph runs ahead."""
 
 
 AHEAD: ContextVar[Ahead | None] = ContextVar("perdure_ahead", default=None)
@@ -103,3 +123,15 @@ def tool_key(tool: str, args: Json, call_id: str | None, *, seal: bytes = b"") -
 
 def _held(body: JsonObject, seal: bytes) -> Held:
     return hold(body, seal=seal)
+
+
+def end_here(what: str) -> None:
+    """End running ahead, if that is what goes on here.
+
+    Raises:
+        Beyond: It does; the text names what the run has to do itself.
+    """
+    guide = AHEAD.get()
+    if guide is not None:
+        guide.stop()
+        raise Beyond(f"{what} is the run's own to do")

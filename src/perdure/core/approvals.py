@@ -146,6 +146,10 @@ def question_from(raw: Raw) -> Question:
             on_deadline=cast("OnDeadline", data["on_deadline"]),
             approvers=tuple(cast("list[str]", data.get("approvers") or [])),
             node=_text(data, "node"),
+            reminders=tuple(
+                timedelta(seconds=float(cast("float", one)))
+                for one in cast("list[Json]", data.get("reminders") or [])
+            ),
         )
     except (KeyError, TypeError, ValueError) as error:
         raise BadInput(f"a question cannot be read: {error!r}") from error
@@ -258,6 +262,8 @@ class Docket:
 
     open: tuple[Question, ...] = ()
     decided: tuple[tuple[Question, Decision], ...] = ()
+    past: tuple[str, ...] = ()
+    """Ids of questions whose decisions an earlier execution of the run has taken."""
 
     def distinct(self, question: Question) -> Question:
         """Return the question under an id that no other one of the run has.
@@ -265,7 +271,7 @@ class Docket:
         Models number their calls anew in every turn, and a node that interrupts twice does so
         under one id; a decision for one question must never be taken for another.
         """
-        taken = {q.id for q in self.open} | {q.id for q, _ in self.decided}
+        taken = {q.id for q in self.open} | {q.id for q, _ in self.decided} | {*self.past}
         name, number = question.id, 1
         while name in taken:
             number += 1
@@ -304,6 +310,8 @@ class Docket:
         for question, earlier in self.decided:
             if question.id == wanted:
                 raise _already(question, earlier)
+        if wanted in self.past:
+            raise AlreadyDecided(f"question {wanted!r} was decided long before")
         ids = ", ".join(q.id for q in self.open) or "none"
         raise NothingWaiting(f"no question {wanted!r} in this run; open: {ids}")
 
@@ -336,7 +344,13 @@ class Docket:
     def settle(self, question: Question, decision: Decision) -> "Docket":
         """Move a question from open to decided."""
         rest = tuple(q for q in self.open if q.id != question.id)
-        return Docket(open=rest, decided=(*self.decided, (question, decision)))
+        return replace(self, open=rest, decided=(*self.decided, (question, decision)))
+
+    def shortened(self, most: int, *, ids: int) -> "Docket":
+        """Return the docket with the newest decisions only, and so many ids of older ones."""
+        older, decided = self.decided[:-most], self.decided[-most:]
+        past = (*self.past, *(question.id for question, _ in older))
+        return replace(self, decided=decided, past=past[-ids:])
 
 
 def _already(question: Question, earlier: Decision) -> AlreadyDecided:

@@ -34,6 +34,8 @@ INT_ATTRIBUTES = (WAITING_ATTRIBUTE,)
 
 QUESTIONS_MEMO = "perdure.questions"
 AGENT_MEMO = "perdure.agent"
+STARTED_MEMO = "perdure.started"
+"""When the first execution of a run began, if there are several."""
 
 BLOB_ENCODING = "perdure/blob"
 """The `encoding` of a payload that rests in a blob store."""

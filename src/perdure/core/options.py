@@ -120,6 +120,8 @@ class Override:
     repairs: int | None = None
     quick: bool | None = None
     """Whether a tool's first attempt is made within the run's own step; False switches that off."""
+    fuse: bool | None = None
+    """Of a model: whether the worker that gets its reply calls the quick tools at once."""
 
     def __post_init__(self) -> None:
         # Told where the app is imported, not by the first call of a run.
@@ -138,12 +140,13 @@ def override_from(raw: Raw, *, tool: bool = True) -> Override:
     """Read an override from JSON: seconds for durations, an object for `retry`.
 
     `quick` can be switched off only, for tools: a tool is quick because its author says so.
+    `fuse` is for models.
 
     Raises:
         BadOption: A key is unknown or a value has the wrong type.
     """
     data = as_object(raw, what="options of a call")
-    known = {"timeout", "heartbeat", "retry", "repairs", *(("quick",) if tool else ())}
+    known = {"timeout", "heartbeat", "retry", "repairs", "quick" if tool else "fuse"}
     if unknown := sorted(set(data) - known, key=str):
         raise BadOption(f"unknown option {unknown[0]!r}: known are {', '.join(sorted(known))}")
     retry = data.get("retry")
@@ -160,6 +163,7 @@ def override_from(raw: Raw, *, tool: bool = True) -> Override:
         retry=None if retry is None else _retry(as_object(retry, what="retry")),
         repairs=None if repairs is None else _count(repairs, "repairs"),
         quick=quick,
+        fuse=_flag(data.get("fuse"), "fuse"),
     )
 
 
@@ -184,6 +188,12 @@ def _retry(data: JsonObject) -> Retry:
 
 def _seconds(value: Json, name: str) -> timedelta | None:
     return None if value is None else timedelta(seconds=_number(value, name))
+
+
+def _flag(value: Json, name: str) -> bool | None:
+    if value is not None and not isinstance(value, bool):
+        raise BadOption(f"{name}={value!r}: must be true or false")
+    return value
 
 
 def _number(value: Json, name: str) -> float:

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 
+from perdure.core.ahead import Durability
 from perdure.core.declared import Table
 from perdure.core.frames import Frame
 from perdure.core.jsons import Json, JsonObject, Raw
@@ -128,8 +129,17 @@ class Host(Protocol):
         ...
 
     @property
+    def fuse(self) -> bool:
+        """Whether the worker that gets a reply calls its quick tools at once."""
+        ...
+
+    @property
     def bridge(self) -> bool:
         """Whether sync code of a run may wait for models and tools, on greenlets."""
+        ...
+
+    def durability(self, agent: str) -> Durability:
+        """Return how an agent's runs record their calls, where a run says nothing."""
         ...
 
     def publish(self, frame: Frame) -> None:

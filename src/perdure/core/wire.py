@@ -6,12 +6,14 @@ converter carries them. Reading ignores fields it does not know.
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Literal, cast
+from typing import Literal
 
 from perdure.core.ahead import DURABILITIES, Durability
+from perdure.core.continuing import Continues, continues_from
 from perdure.core.frames import Live
 from perdure.core.jsons import Json, JsonObject, Raw, as_object, shorten
 from perdure.core.options import KEEP, Override, override_from
+from perdure.core.parts import choice, depth, need, part, word, words
 from perdure.core.toolservers import ServerTool
 from perdure.errors import BadInput
 
@@ -67,12 +69,16 @@ class RunInput:
     refer: bool = False
     """The result may refer to what the history holds (`perdure.core.pieces`): who started the
     run reads that too. Perdure's client does."""
-    durability: Durability = "sync"
-    """`sync` records every call before the next begins; `async` lets an activity run ahead;
-    `exit` too, for a run that may as well begin again."""
+    durability: Durability | None = None
+    """None means what the agent says. `sync` records every call before the next begins; `async`
+    lets an activity run ahead; `exit` too, for a run that may as well begin again."""
     chunks: bool = False
     """A model that is streamed inside the graph gives the provider's own chunks; they are
     recorded, so this is for comparing with plain LangGraph, not for showing tokens."""
+    continues: Continues | None = None
+    """When the run goes on in a new execution; None means never."""
+    carry: Json = None
+    """What an execution takes over of the one before it (`perdure.workflow.carrying`)."""
 
     def to_json(self) -> JsonObject:
         """Write the value as JSON; what equals its default is left out."""
@@ -93,6 +99,8 @@ class RunInput:
                 data[name] = list(value) if isinstance(value, tuple) else value
         if self.metadata:
             data["metadata"] = dict(self.metadata)
+        if self.continues is not None:
+            data["continues"] = self.continues.to_json()
         return data
 
     def model_override(self, name: str) -> Override:
@@ -115,7 +123,7 @@ def run_input(raw: Raw) -> RunInput:
     agent = data.get("agent")
     if not isinstance(agent, str) or not agent:
         raise BadInput(f'agent={agent!r}: name the agent, as in {{"agent": "support"}}')
-    options = _part(data, "options")
+    options = part(data, "options")
     limit = data.get("recursion_limit")
     if limit is not None and (isinstance(limit, bool) or not isinstance(limit, int) or limit < 1):
         raise BadInput(f"recursion_limit={limit!r}: must be a whole number above 0")
@@ -134,24 +142,26 @@ def run_input(raw: Raw) -> RunInput:
         tools=_overrides(options, "tools"),
         raw_options=options,
         recursion_limit=limit,
-        configurable=_part(data, "configurable"),
-        thread=_word(data, "thread"),
+        configurable=part(data, "configurable"),
+        thread=word(data, "thread"),
         turn=data.get("turn") is True,
         context=data.get("context"),
-        tags=_words(data, "tags"),
-        metadata=_part(data, "metadata"),
-        stream=_words(data, "stream", known=STREAM_MODES),
-        on_pause=_choice(data, "on_pause", ("wait", "return")),
-        resume=_choice(data, "resume", ("all", "each")),
-        interrupt_before=_words(data, "interrupt_before"),
-        interrupt_after=_words(data, "interrupt_after"),
-        checkpoints=_choice(data, "checkpoints", ("latest", "all")),
+        tags=words(data, "tags"),
+        metadata=part(data, "metadata"),
+        stream=words(data, "stream", known=STREAM_MODES),
+        on_pause=choice(data, "on_pause", ("wait", "return")),
+        resume=choice(data, "resume", ("all", "each")),
+        interrupt_before=words(data, "interrupt_before"),
+        interrupt_after=words(data, "interrupt_after"),
+        checkpoints=choice(data, "checkpoints", ("latest", "all")),
         seed=data.get("seed"),
-        parent=_word(data, "parent"),
-        nested=_depth(data),
+        parent=word(data, "parent"),
+        nested=depth(data),
         refer=data.get("refer") is True,
         chunks=data.get("chunks") is True,
-        durability=_choice(data, "durability", DURABILITIES),
+        durability=choice(data, "durability", (None, *DURABILITIES)),
+        continues=continues_from(data.get("continues")),
+        carry=data.get("carry"),
     )
 
 
@@ -170,58 +180,15 @@ _PLAIN_PARTS: tuple[tuple[str, Raw], ...] = (
     ("parent", None),
     ("nested", 0),
     ("refer", False),
-    ("durability", "sync"),
+    ("durability", None),
     ("chunks", False),
+    ("carry", None),
 )
 
 
-def _word(data: Mapping[str, Json], name: str) -> str | None:
-    value = data.get(name)
-    if value is None or (isinstance(value, str) and value):
-        return value
-    raise BadInput(f"{name}={shorten(repr(value))}: must be text")
-
-
-def _depth(data: Mapping[str, Json]) -> int:
-    value = data.get("nested", 0)
-    if isinstance(value, bool) or not isinstance(value, int) or value < 0:
-        raise BadInput(f"nested={shorten(repr(value))}: must be a whole number, 0 or more")
-    return value
-
-
-def _words(
-    data: Mapping[str, Json], name: str, *, known: tuple[str, ...] | None = None
-) -> tuple[str, ...]:
-    value = data.get(name) or []
-    if not isinstance(value, list) or not all(isinstance(word, str) for word in value):
-        raise BadInput(f"{name}={shorten(repr(value))}: must be a list of texts")
-    words = tuple(cast("list[str]", value))
-    if known is not None and (strange := [word for word in words if word not in known]):
-        raise BadInput(f"{name}={strange[0]!r}: choose of {', '.join(known)}")
-    return words
-
-
-def _choice(data: Mapping[str, Json], name: str, known: tuple[Raw, ...]) -> Raw:
-    value = data.get(name, known[0])
-    if value not in known:
-        raise BadInput(f"{name}={shorten(repr(value))}: choose of {', '.join(known)}")
-    return value
-
-
-def _part(data: Mapping[str, Json], name: str, *, within: str = "") -> JsonObject:
-    raw = data.get(name)
-    return {} if raw is None else as_object(raw, what=f"{within}{name}")
-
-
 def _overrides(options: Mapping[str, Json], name: str) -> dict[str, Override]:
-    given = _part(options, name, within="options.")
+    given = part(options, name, within="options.")
     return {n: override_from(v, tool=name == "tools") for n, v in given.items()}
-
-
-def _need(data: Mapping[str, Json], name: str, *, what: str) -> Json:
-    if name not in data:
-        raise BadInput(f"{what} lacks {name!r}")
-    return data[name]
 
 
 _ATTEMPT = 600.0
@@ -243,6 +210,8 @@ class ModelCall:
     """Tell the tokens as they come."""
     chunks: bool = False
     """Bring back the provider's chunks as well."""
+    fuse: tuple[str, ...] | None = None
+    """Call the quick tools that the reply asks for, but for these; None calls none."""
 
     def to_json(self) -> JsonObject:
         """Write the call as JSON."""
@@ -258,6 +227,8 @@ class ModelCall:
             data["live"] = self.live.to_json()
         if self.chunks:
             data["chunks"] = True
+        if self.fuse is not None:
+            data["fuse"] = list(self.fuse)
         return data
 
     @classmethod
@@ -273,12 +244,13 @@ class ModelCall:
         if isinstance(limit, bool) or not isinstance(limit, int | float):
             raise BadInput(f"attempt_timeout={limit!r} of {what}: must be seconds")
         return cls(
-            model=str(_need(data, "model", what=what)),
-            messages=_need(data, "messages", what=what),
+            model=str(need(data, "model", what=what)),
+            messages=need(data, "messages", what=what),
             options=data.get("options", {}),
             attempt_timeout=float(limit),
             live=Live.from_json(data.get("live")),
             chunks=data.get("chunks") is True,
+            fuse=None if data.get("fuse") is None else words(data, "fuse"),
         )
 
 
@@ -298,6 +270,10 @@ class ModelReply:
     quick: tuple[str, ...] = ()
     """Of the called tools, those that are quick as this worker knows them. Recorded, so that
     a run whose code changes meanwhile makes the same calls in the same way."""
+    fused: Mapping[str, JsonObject] = field(default_factory=dict[str, JsonObject])
+    """Results of the called tools by call id: `value`, encoded, and the `ms` that it took."""
+    asked: int | None = None
+    """The attempt that asked the model, if a later one went on with its reply."""
 
     def to_json(self) -> JsonObject:
         """Write the reply as JSON."""
@@ -312,6 +288,10 @@ class ModelReply:
             data["mcp"] = {name: tool.to_json() for name, tool in self.servers.items()}
         if self.quick:
             data["quick"] = list(self.quick)
+        if self.fused:
+            data["fused"] = dict[str, Json](self.fused)
+        if self.asked is not None:
+            data["asked"] = self.asked
         return data
 
     @classmethod
@@ -328,12 +308,14 @@ class ModelReply:
             raise BadInput(f"the faults of {what} must be a list, got {shorten(repr(faults))}")
         chunks = data.get("chunks")
         return cls(
-            message=_need(data, "message", what=what),
+            message=need(data, "message", what=what),
             faults=tuple(as_object(f, what="a fault") for f in faults),
-            usage=_part(data, "usage") or usage_of(data.get("message")),
+            usage=part(data, "usage") or usage_of(data.get("message")),
             chunks=tuple(chunks) if isinstance(chunks, list) else (),
-            servers={n: ServerTool.from_json(one) for n, one in _part(data, "mcp").items()},
-            quick=_words(data, "quick"),
+            servers={n: ServerTool.from_json(one) for n, one in part(data, "mcp").items()},
+            quick=words(data, "quick"),
+            fused={n: as_object(v, what="a result") for n, v in part(data, "fused").items()},
+            asked=asked if isinstance(asked := data.get("asked"), int) else None,
         )
 
 
@@ -390,14 +372,14 @@ class ToolCall:
         data = as_object(raw, what=what)
         call_id, key = data.get("call_id"), data.get("key")
         return cls(
-            tool=str(_need(data, "tool", what=what)),
+            tool=str(need(data, "tool", what=what)),
             args=data.get("args"),
             call_id=None if call_id is None else str(call_id),
             key=None if key is None else str(key),
             scene=None if data.get("scene") is None else as_object(data["scene"], what="a scene"),
             live=Live.from_json(data.get("live")),
             server=None if data.get("mcp") is None else ServerTool.from_json(data["mcp"]),
-            tried=_word(data, "tried"),
+            tried=word(data, "tried"),
         )
 
 

@@ -135,6 +135,11 @@ class Carrier(PayloadCodec, WithSerializationContext):
         """Bytes of one value that can be carried."""
         return self.payloads.most
 
+    @property
+    def seal(self) -> bytes:
+        """The secret that digests are keyed with; empty without keys."""
+        return self.payloads.seal
+
     def with_context(self, context: SerializationContext) -> Self:
         """Return a copy that knows whose payloads it carries."""
         inner = self.inner

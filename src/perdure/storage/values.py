@@ -299,19 +299,31 @@ class ValueCodec:
 def copy_message(message: BaseMessage, *, id: str | None) -> BaseMessage:
     """Copy a message, with another id; who gets the copy may change it."""
     made = type(message).__new__(type(message))
-    parts = {name: _thaw(value) for name, value in vars(message).items()}
-    object.__setattr__(made, "__dict__", {**parts, "id": id})
-    object.__setattr__(made, "__pydantic_fields_set__", set(message.model_fields_set))
+    parts = vars(message).copy()
+    for name, value in parts.items():
+        if type(value) in _GROUPS:
+            parts[name] = _thaw(value)
+    parts["id"] = id
+    _set(made, "__dict__", parts)
+    _set(made, "__pydantic_fields_set__", message.model_fields_set.copy())
     extra = message.__pydantic_extra__
-    object.__setattr__(made, "__pydantic_extra__", None if extra is None else _thaw(extra))
-    object.__setattr__(made, "__pydantic_private__", None)
+    _set(made, "__pydantic_extra__", None if extra is None else _thaw(extra))
+    _set(made, "__pydantic_private__", None)
     return made
 
 
 def _thaw(value: Raw) -> Raw:
     if type(value) is dict:
-        return {key: _thaw(item) for key, item in cast("dict[Raw, Raw]", value).items()}
-    return [_thaw(item) for item in cast("list[Raw]", value)] if type(value) is list else value
+        parts = cast("dict[Raw, Raw]", value).copy()
+        for key, item in parts.items():
+            if type(item) in _GROUPS:
+                parts[key] = _thaw(item)
+        return parts
+    return [_thaw(i) if type(i) in _GROUPS else i for i in cast("list[Raw]", value)]
+
+
+_GROUPS = frozenset({dict, list})
+_set = object.__setattr__
 
 
 @cache

@@ -6,6 +6,7 @@ from typing import cast
 from langgraph.graph.state import StateGraph
 from langgraph.pregel import Pregel
 
+from perdure.core.ahead import Durability, check_durability
 from perdure.core.causes import innermost
 from perdure.core.declared import DECLARED, Table
 from perdure.core.frames import Frame, StreamSink
@@ -29,7 +30,9 @@ class Agents:
     results and inputs; those that a state, a context, a node or a tool names in its annotations
     are found, and everything of LangChain and LangGraph is known already.
     `bridge=False` switches the sync bridge off: nodes that call models or tools must then be
-    `async def`. `workflows` are hand-written `@workflow.defn` classes that the app's workers
+    `async def`. `fuse=False` lets the graph's own nodes call quick tools; else, when all tools that
+    a model asks for are quick, the worker that got the reply calls them at once, and both are
+    one activity. `workflows` are hand-written `@workflow.defn` classes that the app's workers
     run as well. `stream` is where tokens and other parts of streams go while runs are under
     way: a sink, or its URL such as "sqlite:.perdure/stream.db", which all processes of one
     machine can share. `store` and `threads` are where long-term memory and threads are kept:
@@ -48,6 +51,7 @@ class Agents:
         types: Iterable[type] = (),
         workflows: Iterable[type] = (),
         bridge: bool = True,
+        fuse: bool = True,
         stream: StreamSink | str | None = None,
         store: Place = None,
         threads: Place = None,
@@ -61,14 +65,20 @@ class Agents:
         self._declared = Table(parent=DECLARED)
         self.sink = open_sink(stream) if isinstance(stream, str) else stream
         self.bridge = bridge
+        self.fuse = fuse
         self.places = Places(store=store, threads=threads, types=types)
         self.workflows = tuple(workflows)
         self._builders: dict[str, Build] = {}
+        self._durable: dict[str, Durability] = {}
         self._built: dict[str, Pregel[Raw, Raw, Raw, Raw]] = {}
         self._codec = ValueCodec(types)
 
-    def register(self, name: str) -> Callable[[Build], Build]:
+    def register(self, name: str, *, durability: Durability = "sync") -> Callable[[Build], Build]:
         """Register a function that returns a LangGraph graph as an agent.
+
+        `durability` is LangGraph's word for how its runs record their calls, where a run says
+        nothing: each one before the next begins ("sync"), or several turns in one activity
+        that runs ahead ("async", and "exit" for a run that may as well begin again).
 
         The function is called once per worker process, when the worker starts, and its graph
         is shared by all runs: nodes must keep no state of their own.
@@ -84,9 +94,11 @@ class Agents:
             )
 
         def keep(build: Build) -> Build:
+            check_durability(durability)
             if name in self._builders:
                 raise NameTaken(f"two agents are named {name!r}; give one another name")
             self._builders[name] = build
+            self._durable[name] = durability
             return build
 
         return keep
@@ -99,6 +111,10 @@ class Agents:
     def names(self) -> list[str]:
         """The names of the registered agents."""
         return list(self._builders)
+
+    def durability(self, agent: str) -> Durability:
+        """Return how an agent's runs record their calls, where a run says nothing."""
+        return self._durable.get(agent, "sync")
 
     def publish(self, frame: Frame) -> None:
         """Send a frame to the sink; without one it is dropped."""

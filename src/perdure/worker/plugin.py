@@ -19,6 +19,7 @@ from temporalio.worker import (
 from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner
 
 from perdure.activity import interrupting
+from perdure.activity.ahead import AheadActivity
 from perdure.activity.calls import Activities
 from perdure.activity.mcptools import ToolServers
 from perdure.activity.memory import MemoryActivities
@@ -73,8 +74,8 @@ STICKY = timedelta(seconds=2)
 LARGE_STEP = 8.0
 """Seconds that a step may compute where large values are carried; Temporal gives a task ten."""
 PACING = timedelta(seconds=30)
-THROTTLE = timedelta(seconds=1)
-"""Heartbeats are sent this often at most; their answers carry a cancel."""
+THROTTLE = timedelta(seconds=0.2)
+"""Heartbeats are sent this often at most; their answers carry a cancel, and they save a reply."""
 
 
 class Plugin(SimplePlugin):
@@ -108,7 +109,8 @@ class Plugin(SimplePlugin):
         if sink is not None:
             agents.sink = sink
         servers = self._servers = ToolServers(declared=agents.declared, codec=agents.codec)
-        resolver = Resolver(shelf=Shelf(seal=agents.seal))
+        self._shelf = Shelf(seal=agents.seal)
+        resolver = Resolver(shelf=self._shelf)
         activities = Activities(
             declared=agents.declared,
             codec=agents.codec,
@@ -130,9 +132,18 @@ class Plugin(SimplePlugin):
             store=lambda: store_of(agents),
             resolver=resolver,
         )
+        ahead = AheadActivity(
+            graph=agents.graph,
+            codec=agents.codec,
+            ask=activities.once,
+            perform=activities.alone,
+            found=lambda: agents.found,
+            resolver=resolver,
+        )
         super().__init__(
             "perdure.Plugin",
             activities=[
+                ahead.ahead,
                 activities.model,
                 activities.tool,
                 servers.tools,
@@ -159,6 +170,7 @@ class Plugin(SimplePlugin):
         if self._guard != "off":
             check_agent_tools(self._agents)
         config = carry_for_worker(self._agents, super().configure_worker(config))
+        self._shelf.seal = self._agents.seal  # that of the client's keys, known only now
         config["unsandboxed_workflow_runner"] = Runner()
         config["workflow_task_executor"] = self._threads(config.get("workflow_task_executor"))
         if config.get("sticky_queue_schedule_to_start_timeout") == STICKY_DEFAULT:

@@ -14,9 +14,11 @@ from perdure.core.names import AGENT_WORKFLOW
 from perdure.core.pieces import RESULT, TAG
 from perdure.core.wire import Status, run_input
 from perdure.errors import BadInput, PerdureError
+from perdure.workflow.carrying import restore_carry
 from perdure.workflow.current import Run, need_run
 from perdure.workflow.doors import open_doors
 from perdure.workflow.graphs import run_graph
+from perdure.workflow.leaving import begin_watch
 from perdure.workflow.packing import fit
 from perdure.workflow.subagents import report_to_parent
 from perdure.workflow.totals import totals_of
@@ -29,8 +31,11 @@ SMALL = 4096
 class AgentWorkflow:
     """Run one agent to its end. Its argument is `perdure.core.wire.RunInput` as JSON."""
 
-    def __init__(self) -> None:
+    @workflow.init
+    def __init__(self, start: Raw = None, *_: Raw) -> None:
         self._run = need_run("the agent workflow")
+        # Before any handler: a decision may be waiting for an execution that goes on.
+        self._unread = take_over(self._run, start)
         self._view = open_doors()
 
     @workflow.run
@@ -67,12 +72,18 @@ class AgentWorkflow:
 
     async def _finish(self, start: Raw) -> Json:
         run = self._run
+        if self._unread is not None:
+            raise self._unread
         run.start = run_input(start)
+        leaving = begin_watch(run)
+        watch = None if leaving is None else asyncio.create_task(leaving.watch())
         report_to_parent(run)
         self._view.begin()
         payload = run.codec.decode(run.start.input)
         check_input(run, payload)
         output = await run_graph(run.start.agent, payload)
+        if watch is not None:
+            watch.cancel()
         data: Json = run.codec.encode(output, what="the result of the run")
         if run.start.nested:
             told: JsonObject = {"output": data, "totals": totals_of(run)}
@@ -86,6 +97,18 @@ class AgentWorkflow:
     def _totals(self) -> JsonObject | None:
         """Tell the parent what a nested run used, although it failed."""
         return totals_of(self._run) if self._run.start.nested else None
+
+
+def take_over(run: Run, start: Raw) -> Exception | None:
+    """Take over what the execution before left, if there was one; returns why it cannot be."""
+    if not isinstance(start, Mapping) or cast("Mapping[str, Raw]", start).get("carry") is None:
+        return None
+    try:
+        run.start = run_input(start)
+        restore_carry(run, thread=run.start.thread or workflow.info().workflow_id)
+    except Exception as error:  # noqa: BLE001 - told by `run`, where it fails the run
+        return error
+    return None
 
 
 def as_failure(error: Exception, totals: JsonObject | None = None) -> ApplicationError:
@@ -108,7 +131,8 @@ def check_input(run: Run, payload: Raw) -> None:
     schema = getattr(builder, "input_schema", None)
     if builder is None or schema is None or isinstance(payload, Command):
         return
-    if payload is None and (run.start.seed is not None or run.start.thread is not None):
+    begun = (run.start.seed, run.start.thread, run.start.carry)
+    if payload is None and any(one is not None for one in begun):
         return  # it goes on from where another run stood
     if not isinstance(payload, Mapping):
         raise BadInput(

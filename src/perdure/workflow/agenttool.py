@@ -12,6 +12,7 @@ from langchain_core.messages import BaseMessage, ToolMessage
 from langchain_core.tools import BaseTool
 from pydantic import BaseModel, Field
 
+from perdure.core.ahead import end_here
 from perdure.core.approvals import Approve
 from perdure.core.declared import DECLARED, Declaration
 from perdure.core.jsons import Json, JsonObject, Raw, shorten
@@ -117,6 +118,7 @@ class AgentTool(BaseTool):
         """Run the agent from sync code of a node."""
         what = f"agent tool {self.name!r}"
         if find_run() is None:
+            end_here(what)
             raise NotInRun(_OUTSIDE.format(what))
         return wait_for(self.arun(tool_input, *args, **kwargs), what=what)
 
@@ -130,6 +132,7 @@ class AgentTool(BaseTool):
         """Ask a person if the tool says so, then run the agent."""
         run, errand = find_run(), self.errand
         if run is None:
+            end_here(f"agent tool {self.name!r}")
             raise NotInRun(_OUTSIDE.format(f"agent tool {self.name!r}"))
         if errand.approve is not None:
             given = tool_input if isinstance(tool_input, dict) else {"request": tool_input}

@@ -16,7 +16,8 @@ from temporalio.common import RetryPolicy
 from temporalio.exceptions import ActivityError, is_cancelled_exception
 from temporalio.workflow import ActivityCancellationType
 
-from perdure.core.ahead import Journal, model_key, tool_key
+from perdure.core.ahead import Durability, Journal, model_key, tool_key
+from perdure.core.declared import Declaration
 from perdure.core.jsons import Json, JsonObject, Raw
 from perdure.core.names import AHEAD_ACTIVITY
 from perdure.core.options import MODEL_OPTIONS, CallOptions
@@ -51,13 +52,13 @@ async def lead_model(run: Run, model: str, packed: JsonObject) -> Json | None:
     return found
 
 
-def lead_tool(run: Run, tool: str, packed: JsonObject) -> Json | None:
+def lead_tool(run: Run, declared: Declaration, packed: JsonObject) -> Json | None:
     """Return a tool's result that is there already; None if there is none."""
     run.lead.at = run.saver.newest
-    if not run.lead.tools or "live" in packed:
+    if not run.lead.tools or declared.effect or "live" in packed:
         return None
     call_id = cast("str | None", packed.get("call_id"))
-    key = tool_key(tool, packed.get("args"), call_id, seal=run.codec.seal)
+    key = tool_key(declared.name, packed.get("args"), call_id, seal=run.codec.seal)
     return run.lead.take("tool", key)
 
 
@@ -73,12 +74,16 @@ async def _run_ahead(run: Run) -> None:
 
 def _may_lead(run: Run) -> bool:
     start = run.start
-    if start.durability == "sync" or run.drive is None or start.chunks or run.host.remembers:
+    if _durability(run) == "sync" or run.drive is None or start.chunks or run.host.remembers:
         return False
     if "messages" in start.stream or "custom" in start.stream:
         return False
     graph = cast("Pregel[Raw, Raw, Raw, Raw]", run.drive.graph)
     return graph.store is None and run.home == start.agent
+
+
+def _durability(run: Run) -> Durability:
+    return run.start.durability or run.host.durability(run.start.agent)
 
 
 async def _send(run: Run) -> Journal:
@@ -95,7 +100,7 @@ async def _send(run: Run) -> Journal:
         "after": list(start.interrupt_after),
         "models": _limits(run),
     }
-    if start.durability == "exit":
+    if _durability(run) == "exit":
         request["whole"] = True
     try:
         with sent(run, request, parts=("entries",), wide=("config",), what="the state") as data:

@@ -1,7 +1,9 @@
 """Ask a person from inside a run: in a node, in a tool, or in a hand-written workflow."""
 
-from collections.abc import Mapping
+from collections.abc import Generator, Mapping
+from contextlib import contextmanager
 from datetime import timedelta
+from typing import cast
 
 from langgraph.types import interrupt
 from temporalio import workflow
@@ -118,12 +120,44 @@ async def ask_here(
     if run is None:
         value = terms_value(title, action=action, args=args, terms=terms, text=text)
         return interrupt_for(value)
+    told: JsonObject = {
+        "title": title,
+        "action": action,
+        "args": None if args is None else as_object(plain(args), what="args"),
+        "call": call_id,
+    }
+    with waited_for(run):
+        known = run.journal.take("ask", lambda: told)
+        held = None if known is None else run.desk.question(str(known["result"]))
+        if held is None:
+            held = run.desk.open(_question(told, terms=terms, text=text), schema=schema)
+        run.journal.note("ask", lambda: told, held.id)
+        return await run.desk.rejoin(held)
+
+
+@contextmanager
+def waited_for(run: Run) -> Generator[None]:
+    """Let the run know that a node waits for a person."""
+    leaving = run.leaving
+    if leaving is None:
+        yield
+        return
+    leaving.asking += 1
+    try:
+        yield
+    finally:
+        leaving.asking -= 1
+
+
+def _question(told: JsonObject, *, terms: Approve, text: str) -> Question:
     now = workflow.now()
-    question = Question(
-        id=call_id or f"ask-{workflow.uuid4().hex[:12]}",
-        title=title,
-        action=action,
-        args=None if args is None else as_object(plain(args), what="args"),
+    call_id, args = told["call"], told["args"]
+    action = told["action"]
+    return Question(
+        id=str(call_id) if call_id else f"ask-{workflow.uuid4().hex[:12]}",
+        title=str(told["title"]),
+        action=None if action is None else str(action),
+        args=cast("JsonObject | None", args),
         text=text,
         allowed=terms.allowed,
         asked_at=now,
@@ -132,7 +166,6 @@ async def ask_here(
         reminders=terms.reminders,
         approvers=terms.approvers,
     )
-    return await run.desk.ask(question, schema=schema)
 
 
 def terms_value(

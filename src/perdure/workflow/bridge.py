@@ -19,6 +19,7 @@ except ImportError:  # async only
 
 from temporalio import workflow
 
+from perdure.core.ahead import AHEAD
 from perdure.core.causes import as_cause
 from perdure.core.jsons import Raw
 from perdure.errors import SyncCall
@@ -49,6 +50,9 @@ def wait_for(awaitable: Awaitable[T], *, what: str) -> T:
         SyncCall: The code cannot wait: the worker has no bridge, or the code belongs to no task
             of the run, such as a query handler; `what` names the caller.
     """
+    guide = AHEAD.get()
+    if guide is not None and not in_strand():
+        return guide.wait(cast("Raw", awaitable))
     if greenlet is None or not in_strand():
         if hasattr(awaitable, "close"):
             cast("Raw", awaitable).close()

@@ -3,15 +3,13 @@
 import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from datetime import timedelta
+from functools import partial
 from typing import NoReturn, cast
 
 from langchain_core.messages import (
     AIMessage,
     AIMessageChunk,
     BaseMessage,
-    HumanMessage,
-    ToolMessage,
 )
 from langchain_core.tools import BaseTool
 from langgraph.config import get_stream_writer
@@ -20,16 +18,14 @@ from temporalio.common import RetryPolicy
 from temporalio.exceptions import (
     ActivityError,
     ApplicationError,
-    TimeoutType,
     is_cancelled_exception,
 )
-from temporalio.exceptions import TimeoutError as CallTimeout
 from temporalio.workflow import ActivityCancellationType
 
 from perdure.core.approvals import digest_of
 from perdure.core.declared import Declaration
 from perdure.core.effects import effect_key
-from perdure.core.jsons import Json, JsonObject, Raw, shorten
+from perdure.core.jsons import Json, JsonObject, Raw
 from perdure.core.names import MODEL_ACTIVITY, TOOL_ACTIVITY
 from perdure.core.options import MODEL_OPTIONS, TOOL_OPTIONS, CallOptions, Retry
 from perdure.core.replies import FOR_THE_GRAPH
@@ -41,15 +37,16 @@ from perdure.errors import (
     EffectUnknown,
     ModelFailed,
     ModelMistake,
-    PayloadTooLarge,
     PerdureError,
     ToolFailed,
-    UsageError,
 )
 from perdure.workflow.ahead import lead_model, lead_tool
 from perdure.workflow.current import Run
+from perdure.workflow.explaining import explain, is_unknown, kind_of
+from perdure.workflow.fusing import apart, may_fuse
 from perdure.workflow.injection import injected_into, separate
 from perdure.workflow.interrupting import answered, configurable
+from perdure.workflow.journal import asked_of
 from perdure.workflow.outlet import live_of
 from perdure.workflow.packing import (
     pack_model_call,
@@ -61,11 +58,10 @@ from perdure.workflow.packing import (
 )
 from perdure.workflow.quick import Missed, pause, try_quick
 from perdure.workflow.raising import original
+from perdure.workflow.repairing import tell
 
 PARTS, WIDE_PARTS = ("messages", "args", "scene"), ("options", "config")
 """What of a call is written by reference."""
-_SHUTDOWN = "WorkerShutdown"
-"""What Temporal's SDK calls an attempt that ended because its worker was stopped."""
 
 
 async def call_model(
@@ -99,28 +95,33 @@ async def call_model(
             call=limits,
             live=replace(live, repair=repair) if live is not None else None,
             chunks=chunks is not None,
+            fuse=_fuse(run, name),
         )
         try:
-            raw = await lead_model(run, name, packed) if repair == 0 else None
-            if raw is None:
-                raw = await _execute(
+            raw, fresh = await run.journal.call(
+                f"model {name}",
+                partial(asked_of, run.codec, conversation),
+                partial(
+                    _ask_model,
                     run,
-                    MODEL_ACTIVITY,
+                    name,
                     packed,
                     limits,
-                    what=f"the call of model {name!r}",
                     summary=model_summary(name, turn, repair),
-                )
+                    repair=repair,
+                ),
+            )
         except ActivityError as error:
             if is_cancelled_exception(error):
                 raise
-            failed = _kind(error, ModelFailed)
-            raise_as_raised(run, failed(_explain(f"model {name!r}", error, limits)), error)
+            failed = kind_of(error, ModelFailed)
+            raise_as_raised(run, failed(explain(f"model {name!r}", error, limits)), error)
         message, reply = unpack_model_reply(run.codec, raw)
-        run.add_usage(reply.usage)
+        if fresh:
+            run.add_usage(reply.usage)
         run.tool_lists.called.update(reply.servers)
+        run.fused.note(run.codec, message, reply)
         run.quick.note(((c["id"] or "", c["name"]) for c in message.tool_calls), reply.quick)
-        run.quick.answered()
         faults = reply.faults
         left = limits.repairs == 0 and all(f.get("kind") in FOR_THE_GRAPH for f in faults)
         if not faults or left:
@@ -129,11 +130,33 @@ async def call_model(
             if chunks is not None:
                 chunks += unpack_chunks(run.codec, reply)
             return with_parsed(message, options)
-        conversation = [*conversation, *_tell(message, faults)]
+        conversation = [*conversation, *tell(message, faults)]
     told = "; ".join(str(fault.get("text")) for fault in faults)
     raise ModelMistake(
         f"model {name!r} gave {limits.repairs + 1} answers that cannot be used. The last: {told}"
     )
+
+
+async def _ask_model(
+    run: Run, name: str, packed: JsonObject, limits: CallOptions, *, summary: str, repair: int
+) -> Raw:
+    """Make one request, or take what running ahead brought; a repair is asked for by itself."""
+    brought = await lead_model(run, name, packed) if repair == 0 else None
+    if brought is not None:
+        return brought
+    what = f"the call of model {name!r}"
+    return await _execute(run, MODEL_ACTIVITY, packed, limits, what=what, summary=summary)
+
+
+def _fuse(run: Run, model: str) -> tuple[str, ...] | None:
+    """Say which quick tools of a reply wait for the graph; None if all do."""
+    table = run.host.declared
+    if not any(entry.override.quick for entry in table.all()):
+        return None
+    run.fused.look(getattr(run.drive, "graph", None))
+    if not may_fuse(run.start, run.fused, model=model, on=run.host.fuse):
+        return None
+    return apart(run.start, run.fused, run.quick.slow)
 
 
 async def call_tool(
@@ -206,22 +229,35 @@ async def _call_once(
     )
     if declared.effect and (done := run.ledger.take(name, packed["args"])) is not None:
         return Outcome(value=Outcome.from_json(done.result).value)
-    if (brought := lead_tool(run, name, packed)) is not None:
-        return Outcome.from_json(brought)
+    if (ready := _ready(run, declared, packed, call_id)) is not None:
+        return ready
     try:
-        raw = await _run_tool(
-            run, declared, packed, limits, call_id=call_id, once=once, summary=summary
+        raw, fresh = await run.journal.call(
+            f"tool {name}",
+            partial(_asked_of_tool, run, args, scene, call_id),
+            partial(
+                _run_tool,
+                run,
+                declared,
+                packed,
+                limits,
+                call_id=call_id,
+                once=once,
+                summary=summary,
+            ),
         )
     except ActivityError as error:
-        text = _explain(f"tool {name!r}", error, limits)
-        if once and _is_unknown(error):
+        text = explain(f"tool {name!r}", error, limits)
+        if once and is_unknown(error):
             raise EffectUnknown(
                 f"{text}. It may have happened (key {key!r}); look before trying again"
             ) from error
         if is_cancelled_exception(error):
             raise
-        raise_as_raised(run, _kind(error, ToolFailed)(text), error)
+        raise_as_raised(run, kind_of(error, ToolFailed)(text), error)
     outcome = Outcome.from_json(raw)
+    if not fresh:
+        return outcome
     if key is not None and outcome.question is None:
         run.ledger.add(tool=name, args=packed["args"], key=key, result=raw, at=run.saver.newest)
     for chunk in outcome.chunks if RUNTIME in configurable() else ():
@@ -230,6 +266,23 @@ async def _call_once(
             run.outlet.note_written(part, live)
         get_stream_writer()(part)
     return outcome
+
+
+def _asked_of_tool(run: Run, args: Raw, scene: Scene | None, call_id: str | None) -> Json:
+    """Say what a tool was asked; where it was asked is not part of it."""
+    answers = [] if scene is None else list(scene.answers)
+    return [run.codec.encode(args, what="arguments"), call_id, answers]
+
+
+def _ready(
+    run: Run, declared: Declaration, packed: JsonObject, call_id: str | None
+) -> Outcome | None:
+    """Return a result that came with the model's reply, or that running ahead brought."""
+    brought = lead_tool(run, declared, packed)
+    if brought is not None:
+        return Outcome(value=brought)
+    ready = None if declared.effect else run.fused.take(call_id, declared.name, packed)
+    return None if ready is None else Outcome(value=ready.value)
 
 
 async def _run_tool(
@@ -253,18 +306,10 @@ async def _run_tool(
             return first
         await pause(first, summary)
         packed, limits = {**packed, "tried": first.tried}, first.limits
-    raw = await _execute(
-        run,
-        TOOL_ACTIVITY,
-        packed,
-        limits,
-        what=f"the call of tool {name!r}",
-        summary=summary,
-        once=once,
-        effect=effect,
+    what = f"the call of tool {name!r}"
+    return await _execute(
+        run, TOOL_ACTIVITY, packed, limits, what=what, summary=summary, once=once, effect=effect
     )
-    run.quick.answered()
-    return raw
 
 
 def _shown(args: Raw, tool: BaseTool | None) -> Mapping[str, Json]:
@@ -316,6 +361,7 @@ async def _execute(
             cancellation_type=wait if effect else ActivityCancellationType.TRY_CANCEL,
             summary=summary,
         )
+    run.quick.answered()
     if task is not None and task.cancelling() > asked:
         # The effect came to its end, which swallowed the cancel; nothing more may begin.
         raise asyncio.CancelledError
@@ -340,65 +386,3 @@ def _key(position: int, call_id: str | None) -> str:
         position=position,
         call_id=call_id,
     )
-
-
-def _explain(subject: str, error: ActivityError, limits: CallOptions) -> str:
-    cause = error.cause
-    if isinstance(cause, ApplicationError):
-        told = cause.message
-        return told if told.startswith(subject) else f"{subject}: {told}"
-    if isinstance(cause, CallTimeout):
-        kind = cause.type
-        if kind == TimeoutType.HEARTBEAT:
-            return f"{subject}: its worker was not heard of for {_span(limits.heartbeat)}"
-        if kind == TimeoutType.START_TO_CLOSE:
-            tried = f"tried {limits.retry.attempts} times at most"
-            return f"{subject}: no answer within {_span(limits.timeout)}, {tried}"
-        return f"{subject}: timed out ({kind.name.lower() if kind else 'unknown'})"
-    return f"{subject}: {shorten(str(cause or error), 300)}"
-
-
-def _kind(error: ActivityError, otherwise: type[PerdureError]) -> type[PerdureError]:
-    """Return the class that the activity named by its code: the developer's part, mostly."""
-    cause = error.cause
-    code = cause.type if isinstance(cause, ApplicationError) else None
-    return next(
-        (c for c in (*UsageError.__subclasses__(), PayloadTooLarge) if c.code == code), otherwise
-    )
-
-
-def _span(value: timedelta) -> str:
-    return f"{value.total_seconds():g} s"
-
-
-def _is_unknown(error: ActivityError) -> bool:
-    cause = error.cause
-    if isinstance(cause, CallTimeout) or is_cancelled_exception(error):
-        return True
-    if isinstance(cause, ApplicationError) and cause.type == _SHUTDOWN:
-        return True
-    details = cause.details if isinstance(cause, ApplicationError) else ()
-    first = details[0] if details else None
-    return isinstance(first, Mapping) and cast("Mapping[str, Json]", first).get("verdict") in (
-        "retry",
-        "unknown",
-    )
-
-
-def _tell(message: AIMessage, faults: Sequence[JsonObject]) -> list[BaseMessage]:
-    """Say to the model what is wrong, in the form that providers demand.
-
-    Every tool call of a message needs an answer before the next turn, the good ones too.
-    """
-    ids = [c["id"] for c in (*message.tool_calls, *message.invalid_tool_calls) if c["id"]]
-    if not ids:
-        return [message, HumanMessage("\n".join(str(f.get("text")) for f in faults))]
-    said: dict[str, list[str]] = {}
-    for fault in faults:
-        call_id = fault.get("tool_call_id")
-        said.setdefault(str(call_id) if call_id in ids else ids[0], []).append(str(fault["text"]))
-    other = "Not executed, because another call of the same message was invalid. Call it again."
-    answers = [
-        ToolMessage("\n".join(said.get(i, [other])), tool_call_id=i, status="error") for i in ids
-    ]
-    return [message, *answers]

@@ -33,6 +33,7 @@ LINES = 16
 """Lists that a run remembers to go on from: its own conversation, and those of sub-agents."""
 _NOTES = 512
 _Stamp = tuple[Raw, ...]
+_PLAIN = frozenset({str, bool, int})
 _Noted = tuple[BaseMessage, _Stamp, Held]
 
 
@@ -70,7 +71,7 @@ class Chain:
 
     @property
     def largest(self) -> int:
-        """Bytes of one value that can be carried."""
+        """How many bytes one value may take, where this run is worked on."""
         return self.codec.largest
 
     def size(self, data: Json) -> int:
@@ -169,42 +170,34 @@ def stamp_of(message: BaseMessage) -> _Stamp | None:
     cannot be told so; it is then written anew each time.
     """
     told: list[Raw] = []
-    for value in vars(message).values():
-        if value is None or isinstance(value, str | bool | int):
-            told.append(value)
-        elif not _tell(value, told):
-            return None
-    extra = message.model_extra
-    if extra and not _tell(extra, told):
+    try:
+        for value in vars(message).values():
+            if value is None or type(value) in _PLAIN:
+                told.append(value)
+            else:
+                _tell(value, told)
+        if message.model_extra:
+            _tell(message.model_extra, told)
+    except TypeError:
         return None
     return tuple(told)
 
 
-def _tell(value: Raw, told: list[Raw]) -> bool:
-    if value in ([], {}):
-        told.append(None)
-        return True
-    if isinstance(value, list):
-        told.append(len(cast("list[Raw]", value)))
-        return all(_tell_block(block, told) for block in cast("list[Raw]", value))
-    return _tell_block(value, told)
-
-
-def _tell_block(block: Raw, told: list[Raw]) -> bool:
-    """Tell a block of content, a call of a tool, or a dict of metadata."""
-    if isinstance(block, dict):
-        for key, item in cast("dict[Raw, Raw]", block).items():
-            told.append(key)
-            if item is None or isinstance(item, str | bool | int):
-                told.append(item)
+def _tell(value: Raw, told: list[Raw]) -> None:
+    """Tell content, calls of tools, or metadata; `TypeError` if that is not possible."""
+    if type(value) is list:
+        blocks = cast("list[Raw]", value)
+        told.append(len(blocks))
+        for block in blocks:
+            if type(block) is dict:
+                _tell(block, told)
             else:
-                try:
-                    told.append(orjson.dumps(item))
-                except TypeError:
-                    return False
-        return True
-    try:
-        told.append(orjson.dumps(block))
-    except TypeError:
-        return False
-    return True
+                told.append(block if type(block) in _PLAIN else orjson.dumps(block))
+    elif type(value) is dict:
+        parts = cast("dict[Raw, Raw]", value)
+        told.append(len(parts))
+        for key, item in parts.items():
+            told.append(key)
+            told.append(item if item is None or type(item) in _PLAIN else orjson.dumps(item))
+    else:
+        told.append(value if type(value) in _PLAIN else orjson.dumps(value))

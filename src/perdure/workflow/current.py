@@ -9,6 +9,7 @@ from typing import cast
 from temporalio import workflow
 from temporalio.worker import WorkflowInstance
 
+from perdure.core.ahead import AHEAD
 from perdure.core.jsons import Json, Raw
 from perdure.core.ports import Host
 from perdure.core.wire import RunInput
@@ -17,7 +18,9 @@ from perdure.workflow import bridge
 from perdure.workflow.chain import Chain
 from perdure.workflow.desk import Desk
 from perdure.workflow.family import Family
-from perdure.workflow.interrupting import Pauses
+from perdure.workflow.fusing import Fused
+from perdure.workflow.interrupting import Pauses, configuration
+from perdure.workflow.journal import Journal
 from perdure.workflow.lead import Lead
 from perdure.workflow.ledger import Ledger
 from perdure.workflow.ordering import in_order
@@ -53,9 +56,21 @@ class Run:
     lead: Lead = field(default_factory=Lead)
     home: str = ""
     """The agent whose graph runs; empty for a graph that has no name."""
+    journal: Journal = field(default_factory=Journal)
+    leaving: Raw = None
+    """Watches how long the execution is (`perdure.workflow.leaving.Leaving`), if it may end."""
+    resumes: Mapping[str, Json] | None = None
+    """How the execution before left its graph; None if there was none, or it is taken over."""
+    inner_graphs: dict[int, dict[str, None]] = field(default_factory=dict[int, dict[str, None]])
+    """By identity, graphs that are nodes of others, and the names of those nodes."""
+    executions: int = 1
+    """The number of this execution of the run."""
+    again: dict[str, int] = field(default_factory=dict[str, int])
+    """What was counted more than once, since nodes ran again in a new execution."""
     pauses: Pauses = field(default_factory=Pauses)
     tool_lists: ToolLists = field(default_factory=ToolLists)
     quick: Quick = field(default_factory=Quick)
+    fused: Fused = field(default_factory=Fused)
     adapt: Callable[[Raw], Mapping[str, Raw]] | None = None
     """Tells which parts of a graph are others in this run; for tests."""
     places: dict[str, bool] = field(default_factory=dict[str, bool])
@@ -68,14 +83,21 @@ class Run:
     def __post_init__(self) -> None:
         self.codec = Chain(codec=self.host.codec, seal=self.host.seal)
 
+    def is_called_by_hand(self, graph: object) -> bool:
+        """Tell whether code of a node called a graph, which is no node itself."""
+        metadata = cast("Mapping[str, Raw]", configuration().get("metadata") or {})
+        return metadata.get("langgraph_node") not in self.inner_graphs.get(id(graph), {})
+
     def next_turn(self) -> int:
         """Count a model call; returns its number, from 1."""
         self.turns += 1
+        self.journal.count("model_calls")
         return self.turns
 
     def next_tool_call(self) -> int:
         """Count a tool call; returns its number, from 1, allocated when the call starts."""
         self.tool_calls += 1
+        self.journal.count("tool_calls")
         return self.tool_calls
 
     def add_usage(self, usage: Mapping[str, Json]) -> None:
@@ -151,6 +173,11 @@ def find_run() -> Run | None:
     if not workflow.in_workflow():
         return None
     return cast("Run | None", getattr(asyncio.get_running_loop(), _ATTRIBUTE, None))
+
+
+def is_inside() -> bool:
+    """Tell whether this code is part of a run, or of a graph that runs ahead of one."""
+    return current_run() is not None or AHEAD.get() is not None
 
 
 def need_run(what: str) -> Run:

@@ -38,11 +38,26 @@ class Desk:
         Raises:
             ApprovalExpired: The deadline passed and the question says `on_deadline="fail"`.
         """
+        question = self.open(question, schema=schema)
+        return await self.rejoin(question)
+
+    def open(self, question: Question, *, schema: JsonObject | None = None) -> Question:
+        """Ask without waiting; returns the question as it is asked, under an id of its own."""
         question = self.docket.distinct(question)
         self.docket = self.docket.ask(question)
         if schema is not None:
             self.schemas[question.id] = schema
         self._changed()
+        return question
+
+    async def rejoin(self, question: Question) -> Decision:
+        """Wait for the decision of a question that is open, or was decided before.
+
+        Raises:
+            ApprovalExpired: As `ask`.
+        """
+        if self._find(question) is not None:
+            return self._outcome(question)
         try:
             await self._wait(question)
         except asyncio.CancelledError:
@@ -70,6 +85,11 @@ class Desk:
                 lambda: self._find(question) is not None, timeout=left, timeout_summary=summary
             )
         return self._find(question) is not None
+
+    def question(self, id: str) -> Question | None:
+        """Return a question that is open or decided."""
+        known = (*self.docket.open, *(question for question, _ in self.docket.decided))
+        return next((question for question in known if question.id == id), None)
 
     def _find(self, question: Question) -> Decision | None:
         for asked, decision in self.docket.decided:

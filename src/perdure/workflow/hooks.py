@@ -13,7 +13,7 @@ from typing import cast
 
 from perdure.core.jsons import Raw
 from perdure.workflow import bridge
-from perdure.workflow.current import current_run
+from perdure.workflow.current import current_run, is_inside
 
 TYPES = "langchain.agents.middleware.types"
 SHELL = "langchain.agents.middleware.shell_tool"
@@ -87,7 +87,7 @@ def before_agent(self: Raw, state: Raw, runtime: Raw) -> Raw:
 
 def open_shell(middleware: Raw, state: Raw, runtime: Raw) -> Raw:
     """Start a shell as LangChain does; none in a run."""
-    if current_run() is not None:
+    if is_inside():
         return None
     original = getattr(sys.modules[SHELL].ShellToolMiddleware.before_agent, ORIGINAL)
     return original(middleware, state, runtime)

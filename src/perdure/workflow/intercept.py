@@ -15,6 +15,7 @@ from langchain_core.language_models import BaseChatModel
 from langchain_core.tools import BaseTool, StructuredTool, Tool
 from temporalio import workflow
 
+from perdure.core.ahead import AHEAD, end_here
 from perdure.core.jsons import Raw
 from perdure.errors import UnknownModel, UnknownTool
 from perdure.workflow.backends import reaches_out
@@ -52,7 +53,8 @@ def _wrap(owner: type, name: str, choose: Callable[[Raw], Raw], *, again: bool =
 
     @wraps(original)
     def call(self: Raw, *args: Raw, **kwargs: Raw) -> Raw:
-        chosen = choose(self) if workflow.in_workflow() else self
+        inside = workflow.in_workflow() or AHEAD.get() is not None
+        chosen = choose(self) if inside else self
         if again and chosen is not self:
             return getattr(chosen, name)(*args, **kwargs)
         return original(chosen, *args, **kwargs)
@@ -67,19 +69,21 @@ def _model_in_run(model: BaseChatModel) -> BaseChatModel:
     Raises:
         UnknownModel: Nobody declared it, and it was not found when the worker started.
     """
-    run = find_run()
-    if run is None:
+    run, guide = find_run(), AHEAD.get()
+    if run is None and guide is None:
         return model
     if is_twin(model):
         needless = model.cache is None and get_llm_cache() is None and model.rate_limiter is None
         return model if needless else bare_twin(model)
-    if not workflow.patched(_GATE):
+    if run is not None and not workflow.patched(_GATE):
         return model
-    found = cast("Found | None", run.host.found)
+    held = run.host.found if run is not None else guide.found if guide is not None else None
+    found = cast("Found | None", held)
     made = None
     if found is not None:
         made = cast("BaseChatModel | None", found.twin_of(model)) or found.remake(model)
     if made is None:
+        end_here("a model that nobody declared")
         raise UnknownModel(_unknown_model(model, on=found is not None))
     return made
 
@@ -90,14 +94,16 @@ def _tool_in_run(tool: BaseTool) -> BaseTool:
     Raises:
         UnknownTool: Nobody declared it, and it was not found when the worker started.
     """
-    run = find_run()
-    if run is None or is_twin(tool) or _is_at_home(tool):
+    run, guide = find_run(), AHEAD.get()
+    if (run is None and guide is None) or is_twin(tool) or _is_at_home(tool):
         return tool
-    found = cast("Found | None", run.host.found)
-    if found is None or not workflow.patched(_GATE):
+    held = run.host.found if run is not None else guide.found if guide is not None else None
+    found = cast("Found | None", held)
+    if found is None or (run is not None and not workflow.patched(_GATE)):
         return tool
     made = found.twin_of(tool)
     if made is None:
+        end_here(f"tool {tool.name!r}")
         raise UnknownTool(
             f"tool {tool.name!r} was made while the run goes on, so other workers cannot know it. "
             "Make it where the app is imported, where the agent's function or module can see it, "

@@ -87,13 +87,33 @@ class Pauses:
         held = self.held.setdefault((turn.namespace, turn.what), Held(key=key))
         held.questions.append(question)
 
+    def close(self, namespace: str) -> None:
+        """Forget what was asked inside of a namespace whose super-step is complete."""
+        for key in [key for key in self.held if is_inside(cast("Raw", key)[0], namespace)]:
+            del self.held[key]
+
+
+def is_inside(inner: str, outer: str) -> bool:
+    """Tell whether a namespace belongs to a task of the graph that has the other one."""
+    if not outer:
+        return bool(inner)
+    if not inner.startswith(f"{outer}|"):
+        return False
+    # A number there names the second graph that the same task called, which goes on by itself.
+    return not inner[len(outer) + 1 :].partition("|")[0].isdigit()
+
+
+def configuration() -> dict[str, Raw]:
+    """Return the config where a node or a tool runs; empty elsewhere."""
+    try:
+        return cast("dict[str, Raw]", get_config())
+    except RuntimeError:
+        return {}
+
 
 def configurable() -> dict[str, Raw]:
     """Return the config's `configurable` where a node or a tool runs; empty elsewhere."""
-    try:
-        return get_config().get("configurable") or {}
-    except RuntimeError:
-        return {}
+    return configuration().get("configurable") or {}
 
 
 async def answered(

@@ -27,6 +27,11 @@ class Lead:
         values = (self.models if kind == "model" else self.tools).get(key)
         return values.popleft() if values else None
 
+    @property
+    def is_ahead(self) -> bool:
+        """Whether replies are there that the run has not come to yet; they would be lost."""
+        return self.under_way is not None or any(self.models.values())
+
     def bring(self, journal: Journal) -> None:
         """Take a journal in place of the last one."""
         self.models, self.tools = _by_key(journal.models), _by_key(journal.tools)

@@ -42,10 +42,14 @@ class Ledger:
         """Note an effect that was carried out."""
         self.deeds.append(Deed(tool=tool, args=args, key=key, result=cast("Json", result), at=at))
 
+    @staticmethod
+    def read(raw: Iterable[Raw]) -> list[Deed]:
+        """Read deeds that `Deed.to_json` wrote."""
+        return [Deed(**{k: one.get(k) for k in Deed.__dataclass_fields__}) for one in raw]
+
     def inherit(self, raw: Iterable[Raw]) -> None:
         """Take over what the parent did after the step of the fork."""
-        for data in raw:
-            self.inherited.append(Deed(**{k: data.get(k) for k in Deed.__dataclass_fields__}))
+        self.inherited += self.read(raw)
 
     def take(self, tool: str, args: Json) -> Deed | None:
         """Return the same effect of the parent, once for each time that it was done there."""

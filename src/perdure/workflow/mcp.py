@@ -17,6 +17,7 @@ from langchain_core.tools import BaseTool
 from langgraph.prebuilt.tool_node import ToolCallRequest
 from langgraph.types import Command
 
+from perdure.core.ahead import end_here
 from perdure.core.approvals import Approve
 from perdure.core.declared import DECLARED, Declaration
 from perdure.core.jsons import Raw, shorten
@@ -128,6 +129,7 @@ class McpServers(AgentMiddleware[Raw, Raw, Raw]):
         """
         run = find_run()
         if run is None:
+            end_here("the list of a server's tools")
             return self._make([await list_outside(entry) for entry in self._declared])
         key = (self.name, self._terms.prefix)
         if key not in run.tool_lists.made:

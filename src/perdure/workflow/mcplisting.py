@@ -28,7 +28,12 @@ async def list_in_run(run: Run, entry: Declaration) -> tuple[ToolCard, ...]:
     lists = run.tool_lists
     async with lists.lock(entry.name):
         if entry.name not in lists.cards:
-            lists.cards[entry.name] = await _list(run, entry)
+            await run.journal.passage()
+            run.journal.busy += 1
+            try:
+                lists.cards[entry.name] = await _list(run, entry)
+            finally:
+                run.journal.busy -= 1
     return lists.cards[entry.name]
 
 

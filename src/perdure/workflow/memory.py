@@ -26,6 +26,7 @@ from perdure.core.ports import Codec
 from perdure.errors import StorageFailed
 from perdure.workflow import bridge
 from perdure.workflow.calls import retry_policy
+from perdure.workflow.current import find_run
 from perdure.workflow.packing import fit
 
 TIMEOUT = timedelta(seconds=60)
@@ -65,20 +66,30 @@ class Memory(BaseStore):
         request: JsonObject = {"ops": [self._write(op) for op in asked]}
         fit(self._codec, request, what="a batch for the store")
         try:
-            answer: Raw = await workflow.execute_activity(
-                STORE_ACTIVITY,
-                request,
-                start_to_close_timeout=TIMEOUT,
-                heartbeat_timeout=STORE_HEARTBEAT,
-                retry_policy=retry_policy(STORE_RETRY),
-                summary=_summary(asked),
-            )
+            answer = await self._carry_out(request, _summary(asked))
         except ActivityError as error:
             if is_cancelled_exception(error):
                 raise
             raise _failure(error) from error
         results = cast("list[Json]", answer["results"])
         return [self._read(op, one) for op, one in zip(asked, results, strict=True)]
+
+    async def _carry_out(self, request: JsonObject, summary: str) -> Raw:
+        async def execute() -> Raw:
+            return await workflow.execute_activity(
+                STORE_ACTIVITY,
+                request,
+                start_to_close_timeout=TIMEOUT,
+                heartbeat_timeout=STORE_HEARTBEAT,
+                retry_policy=retry_policy(STORE_RETRY),
+                summary=summary,
+            )
+
+        run = find_run()
+        if run is None:
+            return await execute()
+        answer, _ = await run.journal.call("store", lambda: request, execute)
+        return answer
 
     def _write(self, op: Op) -> JsonObject:
         if isinstance(op, GetOp):

@@ -16,6 +16,7 @@ from langchain_core.runnables import Runnable
 from langchain_core.tools import BaseTool
 from pydantic import BaseModel, PrivateAttr
 
+from perdure.core.ahead import AHEAD
 from perdure.core.declared import DECLARED, Declaration
 from perdure.core.jsons import Raw, shorten
 from perdure.core.options import Override, Retry
@@ -23,7 +24,7 @@ from perdure.core.recipes import imported_class
 from perdure.errors import BadOption, MissingExtra, UnknownModel
 from perdure.workflow.bridge import wait_for
 from perdure.workflow.calls import call_model
-from perdure.workflow.current import current_run
+from perdure.workflow.current import current_run, is_inside
 from perdure.workflow.identity import identity_of
 
 _EXTRAS = ("anthropic", "openai")
@@ -171,7 +172,7 @@ class NamedModel(BaseChatModel):
         run_manager: AsyncCallbackManagerForLLMRun | None = None,
         **kwargs: Raw,
     ) -> ChatResult:
-        if current_run() is not None:
+        if is_inside():
             return await _call(self.declared, messages, stop, kwargs)
         return await self._twin()._agenerate(messages, stop, run_manager, **kwargs)  # noqa: SLF001
 
@@ -195,7 +196,7 @@ class NamedModel(BaseChatModel):
         run_manager: AsyncCallbackManagerForLLMRun | None = None,
         **kwargs: Raw,
     ) -> AsyncIterator[ChatGenerationChunk]:
-        if current_run() is not None:
+        if is_inside():
             for chunk in await _call_streamed(self.declared, messages, stop, kwargs):
                 yield chunk
             return
@@ -219,7 +220,7 @@ class Intercepted:
         run_manager: CallbackManagerForLLMRun | None = None,
         **kwargs: Raw,
     ) -> ChatResult:
-        if current_run() is None:
+        if not is_inside():
             return _parent(self)._generate(messages, stop, run_manager, **kwargs)  # noqa: SLF001
         return _wait(self.perdure_name, messages, stop, kwargs)
 
@@ -230,7 +231,7 @@ class Intercepted:
         run_manager: AsyncCallbackManagerForLLMRun | None = None,
         **kwargs: Raw,
     ) -> ChatResult:
-        if current_run() is None:
+        if not is_inside():
             return await _parent(self)._agenerate(messages, stop, run_manager, **kwargs)  # noqa: SLF001
         return await _call(self.perdure_name, messages, stop, kwargs)
 
@@ -248,7 +249,7 @@ class InterceptedStream(Intercepted):
         run_manager: CallbackManagerForLLMRun | None = None,
         **kwargs: Raw,
     ) -> Iterator[ChatGenerationChunk]:
-        if current_run() is None:
+        if not is_inside():
             yield from _parent(self)._stream(messages, stop, run_manager, **kwargs)  # noqa: SLF001
             return
         streamed = _call_streamed(self.perdure_name, messages, stop, kwargs)
@@ -261,7 +262,7 @@ class InterceptedStream(Intercepted):
         run_manager: AsyncCallbackManagerForLLMRun | None = None,
         **kwargs: Raw,
     ) -> AsyncIterator[ChatGenerationChunk]:
-        if current_run() is None:
+        if not is_inside():
             parent = _parent(self)._astream(messages, stop, run_manager, **kwargs)  # noqa: SLF001
             async for chunk in parent:
                 yield chunk
@@ -307,11 +308,14 @@ async def _call(
     *,
     chunks: list[AIMessageChunk] | None = None,
 ) -> ChatResult:
-    run = current_run()
+    run, guide = current_run(), AHEAD.get()
+    bound = {**options, "stop": stop} if stop else options
+    if run is None and guide is not None:
+        told = await guide.model(name, messages, bound)
+        return ChatResult(generations=[ChatGeneration(message=told)])
     entry = run.host.declared.find("model", name) if run is not None else None
     if run is None or entry is None:
         raise UnknownModel(f"no model {name!r} is declared on this worker")
-    bound = {**options, "stop": stop} if stop else options
     message = await call_model(run, entry, messages, bound, chunks=chunks)
     return ChatResult(generations=[ChatGeneration(message=message)])
 

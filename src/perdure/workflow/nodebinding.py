@@ -12,7 +12,9 @@ from typing import cast
 from langchain_core.runnables import RunnableLambda
 from langgraph.func import task as make_task
 from langgraph.pregel import Pregel
+from langgraph.runtime import RunControl
 
+from perdure.core.ahead import AHEAD, end_here
 from perdure.core.declared import DECLARED
 from perdure.core.jsons import Raw
 from perdure.workflow.bridge import wait_for
@@ -45,7 +47,15 @@ def bound(original: Callable[..., Raw]) -> Callable[..., Raw]:
     @wraps(original)
     def astream(graph: Raw, *args: Raw, **kwargs: Raw) -> AsyncIterator[Raw]:
         run = find_run()
-        return original(graph if run is None else own_copy(run, graph), *args, **kwargs)
+        if run is None:
+            if AHEAD.get() is not None and any(_callers(graph, graph.nodes)):
+                end_here("a node that runs as an activity")
+            return original(graph, *args, **kwargs)
+        asked = kwargs.get("control")
+        if run.leaving is not None and asked is None and run.is_called_by_hand(graph):
+            # It would stop by raising, and the code that called it may take that for an error.
+            kwargs["control"] = RunControl()
+        return original(own_copy(run, graph), *args, **kwargs)
 
     setattr(astream, _MARK, True)
     return astream
@@ -54,7 +64,10 @@ def bound(original: Callable[..., Raw]) -> Callable[..., Raw]:
 def _called(original: Callable[..., Raw]) -> Callable[..., Raw]:
     @wraps(original)
     def call(task: Raw, *args: Raw, **kwargs: Raw) -> Raw:
-        held = task if find_run() is None else _own_task(task)
+        inside = find_run() is not None
+        if not inside and AHEAD.get() is not None and _own_task(task) is not task:
+            end_here("a task that runs as an activity")
+        held = _own_task(task) if inside else task
         return original(held, *args, **kwargs)
 
     setattr(call, _MARK, True)
@@ -84,13 +97,11 @@ def own_copy(run: Run, graph: Raw) -> Raw:
     """Return the graph with its node activities and the run's cache in it, or as it is."""
     parts: dict[str, Raw] = {} if run.adapt is None else {**run.adapt(graph)}
     nodes = parts.get("nodes", graph.nodes)
-    retries = bool(graph.retry_policy)
-    callers = {
-        name: caller
-        for name, spec in graph.nodes.items()
-        if not getattr(spec.bound, _MARK, False)
-        and (caller := terms_of(name, spec, retries=retries)) is not None
-    }
+    callers = _callers(graph, graph.nodes)
+    if run.leaving is not None:
+        for name, spec in nodes.items():
+            if isinstance(spec.bound, Pregel):
+                run.inner_graphs.setdefault(id(cast("object", spec.bound)), {})[name] = None
     if callers:
         parts["nodes"] = {
             name: _own_node(spec, callers[name]) if name in callers else spec
@@ -99,6 +110,17 @@ def own_copy(run: Run, graph: Raw) -> Raw:
     if graph.cache is not None and not isinstance(graph.cache, RunCache):
         parts["cache"] = run.cache.standing_for(graph.cache)
     return with_parts(graph, parts) if parts else graph
+
+
+def _callers(graph: Raw, nodes: Mapping[str, Raw]) -> dict[str, NodeCaller]:
+    """Find the nodes that are activities."""
+    retries = bool(graph.retry_policy)
+    return {
+        name: caller
+        for name, spec in nodes.items()
+        if not getattr(spec.bound, _MARK, False)
+        and (caller := terms_of(name, spec, retries=retries)) is not None
+    }
 
 
 def with_parts(graph: Raw, parts: Mapping[str, Raw]) -> Raw:

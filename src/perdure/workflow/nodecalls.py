@@ -68,8 +68,9 @@ async def execute(run: Run, work: Work) -> Raw:
     writer = _writer(work.config)
     while True:
         call = replace(packed, answers=_encode(run, answers, work) if answers else None)
-        reply = NodeReply.from_json(await _activity(run, work, call))
-        for chunk in reply.chunks:
+        data, fresh = await _activity(run, work, call)
+        reply = NodeReply.from_json(data)
+        for chunk in reply.chunks if fresh else ():
             writer(run.codec.decode(chunk))
         if reply.asked is None:
             run.results.add(key_of(packed), reply.result)
@@ -144,12 +145,19 @@ def _given_answers(config: RunnableConfig) -> list[Raw]:
             return answers
 
 
-async def _activity(run: Run, work: Work, call: NodeCall) -> Raw:
+async def _activity(run: Run, work: Work, call: NodeCall) -> tuple[Raw, bool]:
+    """Run the activity, or take what an earlier execution of the run got; True if it ran."""
     what = f"the input of node {work.label!r}"
     run.lead.at = run.saver.newest
-    try:
+
+    async def make() -> Raw:
         with sent(run, call.to_json(), parts=_PARTS, what=what) as data:
             return await _scheduled(work, data)
+
+    try:
+        return await run.journal.call(
+            f"node {work.label}", lambda: [key_of(call), call.answers], make
+        )
     except ActivityError as error:
         if is_cancelled_exception(error) or work.terms.foreign:
             raise

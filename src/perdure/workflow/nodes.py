@@ -16,6 +16,7 @@ from langgraph.runtime import Runtime
 from langgraph.store.base import BaseStore
 from pydantic import BaseModel
 
+from perdure.core.ahead import end_here
 from perdure.core.declared import DECLARED, Declaration
 from perdure.core.jsons import Raw, shorten
 from perdure.core.nodes import METADATA, NodeCall, NodeTerms, read_terms
@@ -99,6 +100,7 @@ def stand_in(call: Callable[..., Raw], entry: Declaration) -> Callable[..., Raw]
         async def later(*args: Raw, **kwargs: Raw) -> Raw:
             run = find_run()
             if run is None:
+                end_here(f"node {entry.name!r}")
                 return await call(*args, **kwargs)
             return await call_declared(run, entry, args, kwargs)
 
@@ -109,6 +111,7 @@ def stand_in(call: Callable[..., Raw], entry: Declaration) -> Callable[..., Raw]
     def now(*args: Raw, **kwargs: Raw) -> Raw:
         run = find_run()
         if run is None:
+            end_here(f"node {entry.name!r}")
             return call(*args, **kwargs)
         what = f"node {entry.name!r}"
         return wait_for(call_declared(run, entry, args, kwargs), what=what)

@@ -45,6 +45,7 @@ def pack_model_call(
     call: CallOptions,
     live: Live | None = None,
     chunks: bool = False,
+    fuse: tuple[str, ...] | None = None,
 ) -> JsonObject:
     """Pack one model call.
 
@@ -61,6 +62,7 @@ def pack_model_call(
         attempt_timeout=call.timeout.total_seconds(),
         live=live,
         chunks=chunks,
+        fuse=fuse,
     ).to_json()
 
 

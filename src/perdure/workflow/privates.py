@@ -71,6 +71,9 @@ CONFIG_KEYS: Mapping[str, str] = {
 }
 """Where a node's config holds what a tool's surroundings are read from."""
 
+RECURSION_LIMIT = ("langgraph._internal._config", "DEFAULT_RECURSION_LIMIT")
+"""How many super-steps a graph may take if nothing else is said."""
+
 CLIENT = "temporalio.client._impl"
 """Draws the ids of requests."""
 _UUID4 = uuid.uuid4
@@ -109,6 +112,8 @@ def check() -> None:
     ]
     if not callable(_find(*MESSAGES_HANDLER)):
         gone.append(".".join(MESSAGES_HANDLER))
+    if not isinstance(_find(*RECURSION_LIMIT), int):
+        gone.append(".".join(RECURSION_LIMIT))
     if not isinstance(_find(*TASK), type):
         gone.append(".".join(TASK))
     if not callable(getattr(_find(*INSTANCE), REGISTER, None)):
@@ -218,6 +223,11 @@ def move_clock(checkpoint: str) -> None:
         tick = (number >> 80 & 0xFFFFFFFFFFFF) << 12 | number >> 64 & 0x0FFF
         loop = asyncio.get_running_loop()
         setattr(loop, _LAST_TICK, max(tick, cast("int", getattr(loop, _LAST_TICK, 0))))
+
+
+def default_recursion_limit() -> int:
+    """Return how many super-steps a graph may take if nothing else is said."""
+    return cast("int", _find(*RECURSION_LIMIT))
 
 
 def task_class() -> type:

@@ -8,6 +8,10 @@ from langgraph.cache.base import BaseCache, FullKey, Namespace
 from temporalio import workflow
 
 from perdure.core.jsons import Json, Raw
+from perdure.core.ports import Codec
+
+CARRIED = 200_000
+"""Bytes of results that go along into a new execution; a node whose result does not, runs again."""
 
 
 class RunCache(BaseCache[Raw]):
@@ -54,6 +58,28 @@ class RunCache(BaseCache[Raw]):
         """Forget some results, or all."""
         for namespace in list(self._held) if namespaces is None else namespaces:
             self._held.pop(namespace, None)
+
+    def dump(self, codec: Codec) -> list[Json]:
+        """Write what is not too old, as far as a new execution can take it along."""
+        now, size = workflow.time(), 0
+        found: list[Json] = []
+        for namespace, held in self._held.items():
+            for key, (value, until) in held.items():
+                if until is not None and until <= now:
+                    continue
+                written = codec.encode(value, what="the cache of a node")
+                size += codec.size(written)
+                if size > CARRIED:
+                    return found
+                found.append({"at": list(namespace), "key": key, "value": written, "until": until})
+        return found
+
+    def restore(self, codec: Codec, raw: Iterable[Raw]) -> None:
+        """Take over what the execution before knew."""
+        for one in raw:
+            namespace = tuple(str(name) for name in one["at"])
+            held = self._held.setdefault(namespace, {})
+            held[str(one["key"])] = codec.decode(one["value"]), one["until"]
 
     async def aclear(self, namespaces: Sequence[Namespace] | None = None) -> None:
         """Forget some results, or all."""

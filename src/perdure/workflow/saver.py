@@ -5,7 +5,7 @@ it again. What a thread must remember after the run is handed out by `unsaved` a
 by `restore`.
 """
 
-from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import cast
 
@@ -20,6 +20,7 @@ from langgraph.checkpoint.base import (
     get_checkpoint_metadata,
     writes_sort_key,
 )
+from langgraph.checkpoint.serde.types import RESUME
 
 from perdure.core.jsons import Raw
 from perdure.core.wire import Checkpoints
@@ -55,7 +56,14 @@ class Saver(BaseCheckpointSaver[str]):
         self._early: dict[tuple[Place, str], dict[tuple[str, int], Write]] = {}
         """Writes that came before their checkpoint."""
         self._saved: dict[Place, dict[str, Version]] = {}
-        self._count = 0
+        self.count = 0
+        """Versions given so far."""
+        self.puts = 0
+        """Checkpoints kept so far, those of sub-graphs included."""
+        self.resumed: dict[str, None] = {}
+        """Tasks that took an answer, since somebody emptied it."""
+        self.on_put: Callable[[Place], None] | None = None
+        """Told of a super-step that is complete."""
 
     @property
     def newest(self) -> str:
@@ -71,8 +79,8 @@ class Saver(BaseCheckpointSaver[str]):
         number = int(current.split(".")[0]) if isinstance(current, str) else int(current or 0)
         if self.salt is None and not isinstance(current, str):
             return number + 1
-        self._count += 1
-        return f"{number + 1:032}.{self._count:08}{self.salt or ''}"
+        self.count += 1
+        return f"{number + 1:032}.{self.count:08}{self.salt or ''}"
 
     def get_tuple(self, config: RunnableConfig) -> CheckpointTuple | None:
         """Return the checkpoint that is asked for, or the newest; None if there is none."""
@@ -113,7 +121,30 @@ class Saver(BaseCheckpointSaver[str]):
             oldest = min(held)
             if not held[oldest].dirty or self.salt is None:
                 del held[oldest]
+        self.puts += 1
+        if self.on_put is not None:
+            self.on_put(place)
         return own
+
+    @property
+    def places(self) -> "list[Place]":
+        """List the threads and namespaces that have checkpoints."""
+        return [place for place, held in self._held.items() if held]
+
+    def step_of(self, place: Place) -> int:
+        """Return the number of a namespace's newest super-step; -2 if it has none."""
+        held = self._held.get(place)
+        return -2 if not held else int(held[max(held)].entry.metadata.get("step", -2))
+
+    def forget(self, place: Place) -> None:
+        """Drop the checkpoints of a namespace whose graph is not wanted any more."""
+        self._held.pop(place, None)
+
+    def earlier(self, place: Place) -> "Iterator[Entry]":
+        """Copy the checkpoints of a namespace before the newest, newest first."""
+        held = self._held.get(place, {})
+        for one in sorted(held, reverse=True)[1:]:
+            yield self._entry_of(place, held[one], tuple(held[one].writes.values()))
 
     def put_writes(
         self,
@@ -130,6 +161,8 @@ class Saver(BaseCheckpointSaver[str]):
             slot = (task_id, WRITES_IDX_MAP.get(channel, index))
             if slot[1] >= 0 and slot in known:
                 continue  # a task's own writes are final; special ones may be replaced
+            if channel == RESUME:
+                self.resumed[task_id] = None
             known[slot] = Write(
                 task=task_id, path=task_path, index=slot[1], channel=channel, value=value
             )

@@ -16,6 +16,10 @@ async def plant(drive: Drive, input: Raw) -> Raw:
         BadInput: The seed is none.
     """
     run = drive.run
+    if run.resumes is not None:
+        drive.resume(run.resumes)
+        run.resumes = None
+        return None
     if run.start.seed is None:
         return input
     seed = as_object(run.start.seed, what="the seed of a run")

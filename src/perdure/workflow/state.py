@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import cast
 
 from langchain_core.runnables import RunnableConfig
@@ -72,7 +73,7 @@ def cut_seed(run: Run, raw: Raw = None) -> JsonObject:
         "checkpoint": chosen,
         "superseded": chosen != newest,
         "step": _step(snapshot),
-        "start": run.start.to_json(),
+        "start": replace(run.start, carry=None).to_json(),
         "entries": write_entries(run, entries, what="a checkpoint"),
         "effects": [deed.to_json() for deed in run.ledger.after(chosen)],
     }

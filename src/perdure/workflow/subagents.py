@@ -1,7 +1,7 @@
 """Run another registered agent as a child of this run. Workflow side."""
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from functools import partial
@@ -56,10 +56,14 @@ async def run_agent(
             f"agent {agent!r} would run {run.start.nested + 1} deep; {depth} is the most. Does an "
             "agent call itself without an end? To allow more: depth="
         )
+    subject = partial(_told, run, agent, input)
+    if (known := run.journal.take("agent", subject)) is not None:
+        return _as_before(run, subject, cast("JsonObject", known["result"]))
+    await run.journal.passage()
     _listen(run)
     child = _child(run, agent)
-    start = _start(run, agent, input, context)
     try:
+        start = _start(run, agent, input, context)
         told = await asyncio.wait_for(
             _carry_out(run, child, start, task_queue),
             None if timeout is None else timeout.total_seconds(),
@@ -67,14 +71,32 @@ async def run_agent(
     except TimeoutError as error:
         child.status = "timed_out"
         span = f"{cast('timedelta', timeout).total_seconds():g} s"
-        raise ToolFailed(f"agent {agent!r} ({child.id}): no end within {span}") from error
+        failed = f"agent {agent!r} ({child.id}): no end within {span}"
+        run.journal.note("agent", subject, {"failed": failed})
+        raise ToolFailed(failed) from error
+    except ToolFailed as error:
+        run.journal.note("agent", subject, {"failed": str(error)})
+        raise
     finally:
         _forget(run, child)
     data = cast("Mapping[str, Json]", told)
     run.family.add(data.get("totals"))
     child.status = "done"
+    run.journal.note("agent", subject, {"output": data.get("output")})
     _changed(run)
     return run.host.codec.decode(data.get("output"))
+
+
+def _told(run: Run, agent: str, input: Raw) -> Json:
+    return [agent, run.host.codec.encode(input, what=f"the input of agent {agent!r}")]
+
+
+def _as_before(run: Run, subject: Callable[[], Json], result: JsonObject) -> Raw:
+    """Give what the agent gave in an earlier execution of this run."""
+    run.journal.note("agent", subject, result)
+    if "failed" in result:
+        raise ToolFailed(str(result["failed"]))
+    return run.host.codec.decode(result.get("output"))
 
 
 def _child(run: Run, agent: str) -> Child:
@@ -98,6 +120,7 @@ def _start(run: Run, agent: str, input: Raw, context: Raw) -> JsonObject:
         context=run.start.context if context is None else codec.encode(context, what="context"),
         parent=workflow.info().workflow_id,
         nested=run.start.nested + 1,
+        continues=run.start.continues,
     ).to_json()
     fit(codec, start, what=what)
     return start

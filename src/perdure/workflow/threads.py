@@ -60,6 +60,9 @@ async def load_thread(run: Run) -> None:
     thread = run.start.thread
     if thread is None:
         return
+    if run.thread is not None:  # taken over from the execution before
+        workflow.set_signal_handler(TURN_SIGNAL, cast("Thread", run.thread).told)
+        return
     held = run.thread = Thread(turn=not run.start.turn)
     workflow.set_signal_handler(TURN_SIGNAL, held.told)
     await workflow.wait_condition(lambda: held.turn)

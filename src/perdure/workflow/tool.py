@@ -17,6 +17,7 @@ from langchain_core.tools import BaseTool
 from langchain_core.tools import tool as make_tool
 
 from perdure.core.adapters import declare_server
+from perdure.core.ahead import AHEAD
 from perdure.core.approvals import Approve, Decision
 from perdure.core.declared import DECLARED, Declaration, Where
 from perdure.core.jsons import Json, JsonObject, Raw, shorten
@@ -26,7 +27,7 @@ from perdure.errors import BadOption, NotAllowed, NotInRun
 from perdure.workflow.asking import ask_here, interrupt_for, terms_value
 from perdure.workflow.bridge import wait_for
 from perdure.workflow.calls import call_tool
-from perdure.workflow.current import Run, current_run
+from perdure.workflow.current import Run, current_run, is_inside
 from perdure.workflow.identity import identity_of, identity_of_call
 from perdure.workflow.injection import arguments_of
 from perdure.workflow.places import run_here, stays
@@ -143,7 +144,7 @@ class InterceptedTool:
             SyncCall: Called inside a run.
         """
         entry = self.perdure_declared
-        if current_run() is not None:
+        if is_inside():
             call = self.arun(tool_input, *args, tool_call_id=tool_call_id, **kwargs)
             return wait_for(call, what=f"tool {entry.name!r}")
         if entry.approve is not None:
@@ -169,12 +170,13 @@ class InterceptedTool:
         entry = self.perdure_declared
         # Counted before the person is asked, so that the key does not depend on who decides first.
         position = run.next_tool_call() if run is not None else 0
-        if entry.approve is not None:
+        guide = AHEAD.get() if run is None else None
+        if entry.approve is not None and guide is None:
             decision = await _approve(run, entry, cast("BaseTool", self), tool_input, tool_call_id)
             if decision.type not in ("approve", "edit"):
                 return _refusal(entry.name, decision, tool_call_id)
             tool_input = _edited(cast("BaseTool", self), tool_input, decision)
-        if run is None:
+        if run is None and guide is None:
             call = _inner(entry).arun
             return await call(tool_input, *args, tool_call_id=tool_call_id, **kwargs)
         pending = Pending(
@@ -190,9 +192,13 @@ class InterceptedTool:
         run = current_run()
         entry = self.perdure_declared
         pending = _PENDING.get()
+        guide = AHEAD.get() if run is None else None
+        own = cast("BaseTool", self)
+        if pending is not None and guide is not None:
+            brought = await guide.tool(entry, pending.args, pending.call_id)
+            return _as_pair(own, brought)
         if run is None or pending is None:
             raise NotInRun(f"tool {entry.name!r}: call ainvoke(), not _arun()")
-        own = cast("BaseTool", self)
         if stays(run, entry, own):
             inner = type(self).__mro__[type(self).__mro__.index(InterceptedTool) + 1]
             return await run_here(_parent(self), inner, args, kwargs, config=pending.config)
@@ -204,10 +210,14 @@ class InterceptedTool:
             position=pending.position,
             tool=own,
         )
-        wants_pair = own.response_format == "content_and_artifact"
-        if wants_pair and isinstance(result, ToolOutputMixin):
-            return result, getattr(result, "artifact", None)
-        return result
+        return _as_pair(own, result)
+
+
+def _as_pair(tool: BaseTool, result: Raw) -> Raw:
+    wants_pair = tool.response_format == "content_and_artifact"
+    if wants_pair and isinstance(result, ToolOutputMixin):
+        return result, getattr(result, "artifact", None)
+    return result
 
 
 def _check_quick(name: str, others: Mapping[str, bool]) -> None:

@@ -40,7 +40,9 @@ class View:
         self.status: Status = "running"
 
     def begin(self) -> None:
-        """Show the run as running."""
+        """Show the run as running, or as waiting if an earlier execution asked."""
+        if self._run.desk.docket.open:
+            self.status = "waiting"
         self._publish()
 
     def changed(self) -> None:
@@ -64,6 +66,7 @@ class View:
             "refused": list[Json](run.desk.refused),
             **totals_of(run),
             **_children(run),
+            **({} if run.executions == 1 else {"executions": run.executions}),
         }
 
     def _publish(self) -> None:
