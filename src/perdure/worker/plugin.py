@@ -114,7 +114,8 @@ class Plugin(SimplePlugin):
         if sink is not None:
             agents.sink = sink
         servers = self._servers = ToolServers(declared=agents.declared, codec=agents.codec)
-        resolver = Resolver(shelf=Shelf(seal=agents.seal))
+        self._shelf = Shelf(seal=agents.seal)
+        resolver = Resolver(shelf=self._shelf)
         activities = Activities(
             declared=agents.declared,
             codec=agents.codec,
@@ -174,6 +175,7 @@ class Plugin(SimplePlugin):
         if self._guard != "off":
             check_agent_tools(self._agents)
         config = carry_for_worker(self._agents, super().configure_worker(config))
+        self._shelf.seal = self._agents.seal  # that of the client's keys, known only now
         config["unsandboxed_workflow_runner"] = Runner()
         config["workflow_task_executor"] = self._threads(config.get("workflow_task_executor"))
         if config.get("sticky_queue_schedule_to_start_timeout") == STICKY_DEFAULT:
