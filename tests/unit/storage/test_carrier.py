@@ -84,7 +84,7 @@ async def test_a_small_value_without_keys_stays_as_it_is():
 async def test_a_large_value_leaves_a_reference():
     store = Memory()
     left = await there(carrier(store), LARGE)
-    assert (left.metadata["encoding"], left.data) == (b"perdure/blob", b"")
+    assert (left.metadata["encoding"], left.data) == (b"perdure/blob", b"-")
     assert [left.metadata["blob"].decode()] == [*store.held]
 
 
