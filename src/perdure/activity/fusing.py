@@ -174,7 +174,9 @@ class Apart(dict[str, Raw]):
 
 def _fusable(entry: Declaration | None) -> BaseTool | None:
     """Return a tool that may run beside its graph: quick, asked of nobody, with plain arguments."""
-    if entry is None or not entry.override.quick or entry.effect or entry.approve is not None:
+    if entry is None or not entry.override.quick or entry.max_result is not None:
+        return None
+    if entry.effect or entry.approve is not None:
         return None
     tool = cast("BaseTool", entry.build())
     return tool if is_alone(tool) else None

@@ -247,7 +247,6 @@ class Carrier(PayloadCodec, WithSerializationContext):
         if plain is None:
             plain = await self._read(name, key, metadata)
             self._vault.shelf.put(place, plain)
-            self._vault.known.setdefault(name, time.monotonic())
         return await _heavy(len(plain), lambda: _parsed(plain, what=what))
 
     async def _read(self, name: str, key: Key | None, metadata: Mapping[str, bytes]) -> bytes:

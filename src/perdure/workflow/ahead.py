@@ -28,7 +28,8 @@ from perdure.workflow.packing import sent
 
 LONGEST = timedelta(minutes=30)
 """How long one activity may run ahead."""
-_LOSSES = RetryPolicy(initial_interval=timedelta(seconds=1), maximum_attempts=3)
+_LOSSES = 3
+"""Workers that may be lost on the way."""
 
 
 async def lead_model(run: Run, model: str, packed: JsonObject) -> Json | None:
@@ -109,7 +110,7 @@ async def _send(run: Run) -> Journal:
                 data,
                 start_to_close_timeout=LONGEST,
                 heartbeat_timeout=timedelta(seconds=10),
-                retry_policy=_LOSSES,
+                retry_policy=RetryPolicy(maximum_attempts=_LOSSES),
                 cancellation_type=ActivityCancellationType.TRY_CANCEL,
                 summary=f"ahead: {start.agent} from turn {run.turns}",
             )
