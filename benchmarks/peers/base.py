@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import os
 import time
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
@@ -102,7 +103,7 @@ class TemporalPeer(Peer):
 
     @contextlib.asynccontextmanager
     async def running(self, url: str) -> AsyncIterator[None]:
-        self.queue = f"benchmark-{time.time_ns()}"
+        self.queue = f"bench-{os.getpid()}"  # its name is in most events
         self.client = await self.connect(url)
         async with self.make_worker():
             yield

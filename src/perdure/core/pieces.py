@@ -11,8 +11,10 @@ A run's history holds each piece once. What a call sends refers to it:
 | `{"$": "result", "v": VALUE}` | the result of a run that refers to the run's own history |
 
 The items of `o` are `[i, j]` (the items i to j of HEAD's list, j excluded), a digest, a digest
-with the message's id `[DIGEST, ID]`, or the message itself. A message's digest leaves its id
-out: LangGraph gives one to a message after it was recorded.
+with the message's id `[DIGEST, ID]`, `.` and a digest of both if history holds the message with
+that id, or the message itself. An id that is a UUID is written as `~` and 22 characters.
+
+A message's digest leaves its id out: LangGraph gives one to a message after it was recorded.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -20,6 +22,7 @@ from dataclasses import dataclass
 from typing import TypeAlias, cast
 
 from perdure.core.digests import digest_of_json, digest_of_text
+from perdure.core.ids import lengthen_id, shorten_id
 from perdure.core.jsons import Json, JsonObject
 from perdure.errors import BadInput
 
@@ -139,7 +142,12 @@ def head_of(base: str | None, told: Sequence[Json], *, seal: bytes = b"") -> str
 def entry_json(entry: Entry) -> Json:
     """Write an entry as an item of `o`."""
     name, own = entry
-    return name if own is None else [name, own]
+    return name if own is None else [name, shorten_id(own)]
+
+
+def entry_name(entry: Entry, *, seal: bytes = b"") -> str:
+    """Name a message that history holds with its id."""
+    return "." + digest_of_text(f"{entry[0]} {entry[1]}", seal=seal)
 
 
 def differences(base: Sequence[Entry], entries: Sequence[Entry]) -> list[tuple[int, int] | Entry]:
@@ -169,12 +177,17 @@ def is_range(item: Json) -> bool:
 
 
 def read_items(
-    items: Sequence[Json], base: Sequence[Entry] | None, *, seal: bytes = b""
+    items: Sequence[Json],
+    base: Sequence[Entry] | None,
+    *,
+    find: Callable[[str], Entry | None] = lambda _: None,
+    seal: bytes = b"",
 ) -> tuple[list[Entry] | None, list[Json], dict[str, JsonObject]]:
     """Read the items of a list of messages.
 
-    Returns its entries (None if they need the base and there is none), what names it (see
-    `head_of`), and the messages that came with it, by digest, as they were sent.
+    `find` tells what a name stands for. Returns its entries (None if they need the base and
+    there is none), what names it (see `head_of`), and the messages that came with it, by
+    digest, as they were sent. An unknown name leaves nothing to name the list by.
 
     Raises:
         BadInput: An item has no known form.
@@ -192,7 +205,9 @@ def read_items(
                 continue
             found = base[first:end]
         else:
-            entry = _entry(item, sent, seal=seal)
+            entry = _entry(item, sent, find, seal=seal)
+            if entry is None:
+                return None, [], sent
             told.append(entry_json(entry))
             found = (entry,)
         if entries is not None:
@@ -200,11 +215,17 @@ def read_items(
     return entries, told, sent
 
 
-def _entry(item: Json, sent: dict[str, JsonObject], *, seal: bytes) -> Entry:
+def _entry(
+    item: Json,
+    sent: dict[str, JsonObject],
+    find: Callable[[str], Entry | None],
+    *,
+    seal: bytes,
+) -> Entry | None:
     if isinstance(item, str):
-        return (item, None)
+        return find(item) if item.startswith(".") else (item, None)
     if isinstance(item, list) and all(isinstance(part, str) for part in item):
-        return (str(item[0]), str(item[1]))
+        return (str(item[0]), lengthen_id(str(item[1])))
     if isinstance(item, dict):
         piece = piece_of(item, seal=seal)
         sent[piece.digest] = item

@@ -90,8 +90,10 @@ class Reading:
         items = cast("list[Json]", data.get("o") or [])
         name = cast("str | None", data.get("b"))
         base = [] if name is None else cast("list[Entry] | None", self._find(name))
-        entries, told, sent = read_items(items, base, seal=shelf.seal)
+        entries, told, sent = read_items(items, base, find=self._entry, seal=shelf.seal)
         self.bodies.update(sent)
+        if items and not told:
+            return None
         head = head_of(name, told, seal=shelf.seal)
         if entries is None:
             entries = cast("list[Entry] | None", self._find(head))
@@ -106,6 +108,14 @@ class Reading:
                 self._message((one, None))
             return []
         return [self._message(entry) for entry in entries]
+
+    def _entry(self, name: str) -> Entry | None:
+        """Find what a name stands for; one that is not known here is noted as lost."""
+        found = self._find(name)
+        if found is None:
+            self.lost[name] = False
+            return None
+        return cast("Entry", tuple(found))
 
     def _message(self, entry: Entry) -> Json:
         name, own = entry

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import cast
 
+from perdure.core.ids import lengthen_place, shorten_place
 from perdure.core.jsons import Json, JsonObject, Raw, as_object
 
 RUNTIME = "__pregel_runtime"
@@ -77,19 +78,21 @@ def part_config(config: JsonObject) -> tuple[JsonObject, Json]:
     told = cast("JsonObject", config.get("configurable") or {})
     metadata = cast("JsonObject", config.get("metadata") or {})
     place, step = told.get(NAMESPACE), metadata.get(STEP)
-    if not isinstance(place, str) or not isinstance(step, int):
+    short = shorten_place(place) if isinstance(place, str) else None
+    if short is None or not isinstance(step, int):
         return config, None
     parts = dict(config)
     parts["configurable"] = {k: None if v == place else v for k, v in told.items()}
     parts["metadata"] = {k: None if k == STEP or v == place else v for k, v in metadata.items()}
-    return parts, [place, step]
+    return parts, [short, step]
 
 
 def join_config(config: Json, spot: Json) -> Json:
     """Put back what `part_config` took out."""
     if not isinstance(config, dict) or not isinstance(spot, list):
         return config
-    place, step = spot
+    short, step = spot
+    place = lengthen_place(str(short))
     whole = dict(config)
     for name in ("configurable", "metadata"):
         if isinstance(held := whole.get(name), dict):

@@ -12,6 +12,7 @@ from perdure.core.pieces import (
     Entry,
     Piece,
     entry_json,
+    entry_name,
     head_of,
     is_conversation,
     is_message,
@@ -33,7 +34,7 @@ class Shelved:
     piece: Piece
 
 
-Kept = str | Shelved | list[Entry] | JsonObject
+Kept = str | Shelved | list[Entry] | Entry | JsonObject
 
 
 @dataclass
@@ -141,4 +142,12 @@ class Shelf:
         piece = piece_of(body, seal=self.seal)
         if piece.digest not in self._kept:
             self.add_message({k: v for k, v in body.items() if k != "id"})
-        return (piece.digest, cast("str | None", body.get("id")))
+        entry: Entry = (piece.digest, cast("str | None", body.get("id")))
+        if entry[1] is not None:
+            self.add(entry_name(entry, seal=self.seal), entry, _SMALL)
+        return entry
+
+    def entry(self, name: str) -> Entry | None:
+        """Return the message that a name stands for, if it is known here."""
+        found = self.find(name)
+        return found if isinstance(found, tuple) else None

@@ -21,6 +21,7 @@ from perdure.core.pieces import (
     Entry,
     Held,
     entry_json,
+    entry_name,
     head_of,
     hold,
     is_conversation,
@@ -106,9 +107,11 @@ class Chain:
 
     def made(self, message: BaseMessage, body: JsonObject) -> None:
         """Note what a message was read from, which history holds."""
-        piece = self.keep(message, self._met.get(id(body)) or body).piece
-        self.known.add(piece.digest)
-        self.known.update(piece.texts)
+        held = self.keep(message, self._met.get(id(body)) or body)
+        self.known.add(held.piece.digest)
+        self.known.update(held.piece.texts)
+        if held.entry[1] is not None:
+            self.known.add(entry_name(held.entry, seal=self.seal))
 
     def _learn(self, data: Json) -> None:
         """Note the long texts of a value that history holds, and lists to go on from."""

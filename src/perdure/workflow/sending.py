@@ -19,6 +19,7 @@ from perdure.core.pieces import (
     Held,
     differences,
     entry_json,
+    entry_name,
     flatten,
     head_of,
     text_reference,
@@ -73,6 +74,8 @@ class Sending:
             places: dict[str, Json] = {}
             for one in self._messages():
                 places[one.piece.digest] = one.piece.flat
+                if one.entry[1] is not None:
+                    places[entry_name(one.entry, seal=self.seal)] = list(one.entry)
                 places.update(one.piece.texts)
             self._places = {**places, **self.pieces}
         return self._places.get(name)
@@ -163,7 +166,8 @@ class Sending:
     def _entry(self, held: Held) -> Json:
         piece = held.piece
         if piece.digest in self.known or piece.digest in self.fresh:
-            return entry_json(held.entry)
+            name = entry_name(held.entry, seal=self.seal) if held.entry[1] is not None else ""
+            return name if name in self.known else entry_json(held.entry)
         self.fresh.add(piece.digest)
         body = cast("JsonObject", unfold(piece.flat, lambda one: self._sent(one, piece.texts)))
         own = held.entry[1]
