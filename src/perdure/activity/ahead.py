@@ -285,7 +285,7 @@ class Guide:
             )
         if reply is None:
             return await self.halt()
-        self._note(self.journal.models, key, reply)
+        self._note(self.journal.models, Kept(key=key, value=reply, name=name))
         read = ModelReply.from_json(reply)
         if read.faults or read.servers:
             return await self.halt()
@@ -303,7 +303,8 @@ class Guide:
             result = await self._guarded(self.perform(entry, args, call_id))
         if result is None:
             return await self.halt()
-        self._note(self.journal.tools, key, result)
+        kept = Kept(key=key, value=result, name=entry.name, call_id=call_id)
+        self._note(self.journal.tools, kept)
         return self.codec.decode(result)
 
     async def halt(self) -> Raw:
@@ -344,9 +345,9 @@ class Guide:
             self._busy -= 1
             self._moves += 1
 
-    def _note(self, kept: list[Kept], key: str, value: Json) -> None:
-        kept.append(Kept(key=key, value=value))
-        self._size += self.codec.size(value)
+    def _note(self, journal: list[Kept], kept: Kept) -> None:
+        journal.append(kept)
+        self._size += self.codec.size(kept.value)
         now = monotonic()
         if self.keep is not None and now - self._kept > PAUSE.total_seconds():
             self._kept = now

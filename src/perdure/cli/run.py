@@ -31,6 +31,7 @@ from perdure.cli.speaking import Words, words_of
 from perdure.cli.streams import MODES, reading_sink
 from perdure.client import Client, Timeline
 from perdure.client.threads import check_on_busy
+from perdure.core.ahead import check_durability
 from perdure.core.jsons import Json
 from perdure.errors import RunFailed, Unavailable
 
@@ -49,6 +50,7 @@ class _Wish:
     stream_from: str | None
     thread: str | None
     on_busy: str
+    durability: str | None
     context: str | None
     config: str | None
     tenant: str | None
@@ -94,6 +96,13 @@ def command(
             help="If another run has the thread: refuse, queue, interrupt, rollback.",
         ),
     ] = "refuse",
+    durability: Annotated[
+        str | None,
+        typer.Option(
+            metavar="WORD",
+            help="How calls are recorded: sync, async, exit.  \\[default: the agent's]",
+        ),
+    ] = None,
     context: Context = None,
     config: Config = None,
     tenant: Annotated[str | None, typer.Option(help="Whose run it is, for filters.")] = None,
@@ -130,6 +139,7 @@ def command(
         stream_from=stream_from,
         thread=thread,
         on_busy=on_busy,
+        durability=durability,
         context=context,
         config=config,
         tenant=tenant,
@@ -161,6 +171,7 @@ async def _run(wish: _Wish) -> int:
         config=config,
         thread=wish.thread,
         on_busy=check_on_busy(wish.on_busy),
+        durability=None if wish.durability is None else check_durability(wish.durability),
         stream=MODES if wish.stream else (),
         task_queue=wish.task_queue,
     )

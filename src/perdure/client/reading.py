@@ -17,6 +17,7 @@ from temporalio.api.workflow.v1 import PendingActivityInfo
 from temporalio.api.workflowservice.v1 import DescribeWorkflowExecutionResponse
 from temporalio.client import WorkflowHistory
 
+from perdure.client.aheadreading import calls_ahead
 from perdure.client.asked import AskedReader
 from perdure.client.book import Book
 from perdure.client.failures import Failure, read_failure
@@ -26,7 +27,7 @@ from perdure.client.quickreading import QuickReader
 from perdure.client.timeline import Call, Happening, Kind, Outcome, Timeline, began
 from perdure.core.continuing import unpack
 from perdure.core.jsons import Json, JsonObject, Raw
-from perdure.core.names import MODEL_ACTIVITY, NODE_ACTIVITY, TOOL_ACTIVITY
+from perdure.core.names import AHEAD_ACTIVITY, MODEL_ACTIVITY, NODE_ACTIVITY, TOOL_ACTIVITY
 from perdure.core.wire import Status, usage_of
 
 _BRINGING = frozenset(
@@ -89,6 +90,7 @@ class _Reader:
     continued: bool = False
     """The history that was read before ends where another execution goes on."""
     ids: dict[str, tuple[int, int]] = field(default_factory=dict[str, tuple[int, int]])
+    ahead: list[Call] = field(default_factory=list[Call])
     tried: dict[tuple[int, int], int] = field(default_factory=dict[tuple[int, int], int])
     """Attempts that were made before a call became an activity."""
 
@@ -138,6 +140,7 @@ class _Reader:
         calls = [
             *self.calls.values(),
             *self.quick.calls.values(),
+            *self.ahead,
             *self.children.calls.values(),
         ]
         entries = [*calls, *self.happenings, *self.asked.entries()]
@@ -270,6 +273,10 @@ class _Reader:
             output_tokens=outward,
             asked=_asked(result) if call.kind == "model" else None,
         )
+        if call.name == AHEAD_ACTIVITY and outcome == "ok":
+            for one in calls_ahead(self.calls[self.part, scheduled], result):
+                inward, outward = _usage(one.result) if one.kind == "model" else (None, None)
+                self.ahead.append(replace(one, input_tokens=inward, output_tokens=outward))
 
     def pending(self, info: PendingActivityInfo) -> None:
         key = self.ids.get(info.activity_id)

@@ -73,10 +73,13 @@ class Kept:
 
     key: str
     value: Json
+    name: str = ""
+    """The model or tool."""
+    call_id: str | None = None
 
     def to_json(self) -> Json:
         """Write it as JSON."""
-        return [self.key, self.value]
+        return [self.key, self.value, self.name, self.call_id]
 
 
 @dataclass(kw_only=True)
@@ -105,8 +108,8 @@ class Journal:
 
 
 def _read(raw: Json) -> list[Kept]:
-    pairs = cast("list[list[Raw]]", raw or [])
-    return [Kept(key=str(key), value=value) for key, value in pairs]
+    held = cast("list[list[Raw]]", raw or [])
+    return [Kept(key=str(k), value=value, name=name, call_id=own) for k, value, name, own in held]
 
 
 def model_key(model: str, messages: Json, options: Json, *, seal: bytes = b"") -> str:

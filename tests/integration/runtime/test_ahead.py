@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Callable
+from operator import add
 from typing import Annotated, Any, TypedDict
 
 import pytest
@@ -10,12 +11,14 @@ from langchain_core.messages import AIMessage
 from langchain_core.tools import tool
 from langgraph.graph import START, MessagesState, StateGraph
 from langgraph.types import interrupt
-from operator import add
+from temporalio.converter import DataConverter
 
 import perdure
 from integration.runtime.fakes import Scripted, calls, lines
 from integration.runtime.harness import Lab
 from integration.runtime.kinds import shape
+from perdure.client.payloads import decoder
+from perdure.client.reading import read_timeline
 from perdure.core.declared import DECLARED
 
 pytestmark = pytest.mark.timeout(60)
@@ -286,3 +289,18 @@ async def test_a_plain_tool_is_not_run_ahead(lab: Lab) -> None:
 def test_a_durability_that_is_none_is_refused() -> None:
     with pytest.raises(perdure.errors.BadOption, match="durability='later'"):
         perdure.Agents().register("graph", durability="later")(lambda: None)  # type: ignore[arg-type]
+
+
+async def test_the_time_line_shows_what_ran_ahead(lab: Lab) -> None:
+    async with lab.worker(agent(*turns("look"))) as runs:
+        run = await runs.start("graph")
+        await run.result()
+        line = read_timeline(await run.histories(), decode=decoder(DataConverter.default))
+        shown = [(call.kind, call.name) for call in line.calls]
+        assert shown == [
+            ("activity", "perdure.ahead"),
+            ("model", "m"),
+            ("tool", "look"),
+            ("model", "m"),
+        ]
+        assert line.calls[2].args == {"q": "q1"}
