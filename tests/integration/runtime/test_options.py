@@ -125,7 +125,7 @@ async def test_no_key_and_no_object_of_a_model_is_in_the_history(lab: Lab) -> No
         run = await runs.start("searcher")
         await run.result()
         first = (await run.calls())[0].input
-        assert set(first) == {"model", "messages", "options", "attempt_timeout"}
+        assert set(first) == {"model", "messages", "options", "refs"}
         assert first["model"] == "m"
 
 

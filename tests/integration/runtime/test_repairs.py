@@ -1,14 +1,17 @@
 """A model that answers what cannot be used is told so, before the graph sees it."""
 
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from langchain.agents import create_agent
 from langchain_core.messages import AIMessage, BaseMessage
+from temporalio.converter import DataConverter
 
 import perdure
 from integration.runtime.fakes import Scripted, calls, search, sole
 from integration.runtime.harness import Lab
+from perdure.client.payloads import decoder
+from perdure.client.rawcalls import read_calls
 
 pytestmark = pytest.mark.timeout(60)
 GOOD = calls("search", {"q": "hats"}, turn=3)
@@ -54,7 +57,8 @@ async def test_the_model_is_told_what_is_wrong(lab: Lab) -> None:
     async with lab.worker(agent(WRONG_TYPE, UNKNOWN, GOOD)) as runs:
         run = await runs.start("searcher")
         await run.result()
-        last = (await run.calls())[2].input["messages"]
+        got = read_calls(await run.histories(), decode=decoder(DataConverter.default), only=3)
+        last = cast("Any", next(iter(got)).input)["messages"]
         told = [message for message in last if message["$"] == "tool"]
         assert [message["tool_call_id"] for message in told] == ["call-1.1", "call-2.1"]
         assert "There is no tool 'seek'. The tools are: 'search'" in told[1]["content"]
