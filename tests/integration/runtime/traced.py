@@ -21,7 +21,7 @@ from temporalio.client import Client
 from temporalio.worker import Worker
 
 import perdure
-from integration.runtime.fakes import Scripted, calls, lines, search, sole
+from integration.runtime.fakes import Scripted, calls, lines, search
 from integration.runtime.harness import HELLO
 from perdure.telemetry.spans import create_tracer_provider, note, tracing
 
@@ -32,7 +32,10 @@ def agents() -> perdure.Agents:
     )
     asked = perdure.model(Scripted(say=lines(calls("search", {"q": "x"}), done)), name="m")
     quick = "quick" in sys.argv
-    return sole(create_agent(asked, [perdure.tool(search, quick=quick)]), "searcher")
+    # A tool that is called with the model has no span of its own.
+    made = perdure.Agents(fuse=False)
+    made.add("searcher", create_agent(asked, [perdure.tool(search, quick=quick)]))
+    return made
 
 
 async def main(target: str, cached: int) -> list[dict[str, Any]]:
