@@ -4,7 +4,7 @@ SHELL := /bin/bash
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
-EXTRAS := anthropic,openai,local,test,otel,examples,mcp,postgres,s3
+EXTRAS := anthropic,openai,local,test,otel,examples,mcp,postgres,s3,crypto,server
 READY := $(VENV)/.ready
 PYTEST := $(BIN)/python -m pytest
 
