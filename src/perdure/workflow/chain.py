@@ -60,6 +60,7 @@ class Chain:
     """Whether the history holds all that its calls refer to, so that it can be read alone."""
     _calls: int = 0
     _open: dict[int, Sending] = field(default_factory=dict[int, Sending])
+    _longest: int = 0
     _young: dict[int, _Noted] = field(default_factory=dict[int, _Noted])
     _old: dict[int, _Noted] = field(default_factory=dict[int, _Noted])
     _met: dict[int, Held] = field(default_factory=dict[int, Held])
@@ -168,15 +169,14 @@ class Chain:
     def _remember(self, head: str, held: list[Held]) -> None:
         self.lines[head] = [one.entry for one in held]
         self.lines.move_to_end(head)
+        self._longest = max(self._longest, len(held))
         while len(self.lines) > LINES:
             self.lines.popitem(last=False)
 
     def _note(self, key: int, noted: _Noted) -> None:
         self._young[key] = noted
-        if len(self._young) > _NOTES:
-            longest = max((len(line) for line in self.lines.values()), default=0)
-            if len(self._young) > _NOTES + 2 * longest:
-                self._old, self._young = self._young, {}
+        if len(self._young) > _NOTES + 2 * self._longest:
+            self._old, self._young = self._young, {}
 
 
 def stamp_of(message: BaseMessage) -> _Stamp | None:
