@@ -50,8 +50,8 @@ class Told:
 def perdure(server, worker):
     """Call the command line; it talks to the session's server."""
 
-    def call(*arguments, text=None):
-        env = {"TEMPORAL_ADDRESS": server.address, "TEMPORAL_NAMESPACE": "default"}
+    def call(*arguments, text=None, **more):
+        env = {"TEMPORAL_ADDRESS": server.address, "TEMPORAL_NAMESPACE": "default", **more}
         told = CliRunner().invoke(app, list(arguments), env=env, input=text)
         return Told(told.exit_code, told.stdout, told.stderr)
 

@@ -61,10 +61,10 @@ def test_a_config_that_does_not_travel_is_refused(perdure):
     assert (told.code, "[bad_option]" in told.err, "'callbacks'" in told.err) == (2, True, True)
 
 
-def test_a_message_of_five_megabytes_is_refused_with_its_size(perdure, tmp_path):
+def test_without_a_store_five_megabytes_are_refused_with_their_size(perdure, tmp_path):
     file = tmp_path / "big.json"
     file.write_text(json.dumps({"text": "x" * 5_000_000}))
-    told = perdure("run", "echo", "-i", f"@{file}")
+    told = perdure("run", "echo", "-i", f"@{file}", PERDURE_BLOBS="off")
     assert (told.code, "[payload_too_large]" in told.err, "5,000," in told.err) == (1, True, True)
 
 

@@ -285,10 +285,9 @@ class TestChanged:
             said = await self.changed(run, peer, "add", "outlook")
             assert said[-1].text == "2"
             listed = [call for call in await run.calls() if call.kind == "perdure.mcp.tools"]
-            models = [call for call in await run.calls() if call.kind == "perdure.model"]
+            models = await run.got("perdure.model")
             names = [
-                [tool["function"]["name"] for tool in one.input["options"]["tools"]]
-                for one in models
+                [tool["function"]["name"] for tool in one["options"]["tools"]] for one in models
             ]
             assert len(listed) == 1
             assert names == [["confirm", "forecast", "add", "whoami", "stall", "slow"]] * 3

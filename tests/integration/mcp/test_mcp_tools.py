@@ -64,7 +64,7 @@ class TestAgent:
         async with lab.worker(agent(servers, "done", tools=[perdure.tool(own)])) as runs:
             run = await runs.start("graph")
             await run.result()
-            asked = next(c for c in await run.calls() if c.kind == "perdure.model").input
+            asked = (await run.got("perdure.model"))[0]
             given = [one["function"]["name"] for one in asked["options"]["tools"]]
             assert given[:3] == ["own", "forecast", "add"]
 

@@ -20,12 +20,15 @@ from temporalio.client import (
     WorkflowQueryFailedError,
     WorkflowUpdateFailedError,
 )
+from temporalio.converter import DataConverter
 from temporalio.exceptions import ApplicationError
 from temporalio.service import RPCError
 from temporalio.testing import WorkflowEnvironment
 from temporalio.worker import Worker
 
+from perdure.client.payloads import decoder
 from perdure.client.poll import until
+from perdure.client.rawcalls import read_calls
 from perdure.core.names import AGENT_WORKFLOW, DECIDE_SIGNAL, DECIDE_UPDATE
 from perdure.testing.replay import assert_replays
 from perdure.worker.agents import Agents
@@ -154,6 +157,11 @@ class Started:
         """List the activities that were scheduled, in order."""
         scheduled = await self.events("ACTIVITY_TASK_SCHEDULED")
         return [Call(event=event) for event in scheduled]
+
+    async def got(self, kind: str) -> list[Any]:
+        """Return what the calls of one kind really got, with nothing left to refer to."""
+        read = read_calls(await self.histories(), decode=decoder(DataConverter.default))
+        return [call.input for call in read if call.activity == kind]
 
     async def timers(self) -> list[tuple[str, timedelta]]:
         """List the timers that were started: summary and length."""
