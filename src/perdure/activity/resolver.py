@@ -55,7 +55,7 @@ class Resolver:
         told = call.pop(REFERENCES, None)
         if told is None:
             return call
-        version, number = cast("list[int]", told)
+        version, number = (1, told) if isinstance(told, int) else cast("list[int]", told)
         if version > VERSION:
             raise NewerWire(
                 f"this call was written by a newer Perdure (form {version}; this worker knows "

@@ -29,7 +29,7 @@ from perdure.errors import BadInput
 TAG = "$"
 CHAIN, TEXT, PIECE, RESULT = "chain", "text", "piece", "result"
 REFERENCES, VERSION = "refs", 1
-"""Where a call says that it refers to pieces: the version of these forms, and its number."""
+"""Where a call says that it refers to pieces: its number; the version before it, unless it is 1."""
 FEW = 4
 """Messages from which a list that is no call's is remembered, to go on from."""
 LONG = 256

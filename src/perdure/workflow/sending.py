@@ -66,7 +66,7 @@ class Sending:
             else value
             for name, value in call.items()
         }
-        self.data[REFERENCES] = [VERSION, self.number]
+        self.data[REFERENCES] = self.number if VERSION == 1 else [VERSION, self.number]
 
     def find(self, name: str) -> Json:
         """Return what a digest names in this call; None if it refers to nothing of that name."""
